@@ -1,0 +1,3 @@
+//! JOSE.
+
+pub mod algorithm;

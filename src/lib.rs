@@ -1,0 +1,10 @@
+//! keybound
+
+pub mod decision;
+pub mod problem;
+
+/// The messages of Envoy's external authorization API, compiled from `proto/`.
+pub mod proto {
+    #![allow(missing_docs, clippy::pedantic, reason = "generated code")]
+    tonic::include_proto!("envoy.service.auth.v3");
+}

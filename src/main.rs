@@ -1,0 +1,2 @@
+//! keybound
+fn main() {}
