@@ -1,6 +1,34 @@
-//! Access tokens.
+//! Access tokens: from text to a token of a trusted issuer for this API, in two steps.
+//!
+//! [`verify`] proves what does not change while the keys stay: issuer, algorithm, type, signature, required claims. [`SignedToken::accept`]
+//! proves what changes: audience, accepted issuer, times, lifetime, and it reads the claims that the policies' schema declares.
+//! RFC 9068 §4, RFC 7519, RFC 8725.
 
+mod at_jwt;
+pub mod claims;
+mod keyring;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use at_jwt::verify;
+pub use claims::{ClaimSpec, ClaimType, ClaimValue};
+pub use keyring::{Keyring, KeysRefused};
+
+use crate::decision::client::ClientId;
+use crate::decision::denial::Denial;
 use crate::decision::jose::algorithm::AlgorithmSet;
+use crate::decision::jose::{Map, NumericDate};
+use crate::decision::leniency::Waiver;
+use crate::decision::route::Api;
+
+/// An issuer and the keys it has now.
+pub struct Issuer {
+    /// What its tokens must look like.
+    pub rules: Arc<IssuerRules>,
+    /// Its keys; `None` while they could not be had.
+    pub keys: Option<Arc<Keyring>>,
+}
 
 /// What one issuer's access tokens must look like. Made by `config/`, never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,4 +61,177 @@ pub enum TokenType {
     /// Also `JWT`, for an issuer that cannot do better: `sub` and `jti` may be absent. Its audiences must be
     /// distinct from those that its ID tokens carry.
     LegacyJwt,
+}
+
+/// What a token says about the key of its sender (RFC 7800 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// No `cnf`: a bearer token.
+    Unbound,
+    /// `cnf` names at least one of the two keys that can be checked.
+    Keys {
+        /// `x5t#S256` (RFC 8705 §3.1).
+        certificate: Option<[u8; 32]>,
+        /// `jkt` (RFC 9449 §6.1).
+        proof_key: Option<[u8; 32]>,
+    },
+    /// `cnf` is empty, no object, or names only what cannot be checked here.
+    Unknown,
+}
+
+/// The configured issuers, by `iss`.
+pub struct Issuers(HashMap<String, Issuer>);
+
+impl Issuers {
+    /// These issuers; `iss` is compared exactly.
+    #[must_use]
+    pub fn new(issuers: impl IntoIterator<Item = Issuer>) -> Self {
+        Self(issuers.into_iter().map(|issuer| (issuer.rules.issuer.clone(), issuer)).collect())
+    }
+
+    /// The issuer of exactly this name.
+    #[must_use]
+    pub fn find(&self, issuer: &str) -> Option<&Issuer> {
+        self.0.get(issuer)
+    }
+
+    /// Every issuer.
+    pub fn iter(&self) -> impl Iterator<Item = &Issuer> {
+        self.0.values()
+    }
+}
+
+/// The signature of a trusted issuer under an allowed algorithm, the right `typ`, and the required claims. Says nothing about
+/// time, audience or sender.
+pub struct SignedToken {
+    issuer: Arc<IssuerRules>,
+    client: ClientId,
+    subject: Option<String>,
+    token_id: Option<String>,
+    audiences: Vec<String>,
+    scopes: Vec<String>,
+    expires: NumericDate,
+    issued: NumericDate,
+    not_before: Option<NumericDate>,
+    confirmation: Confirmation,
+    claims: Map,
+}
+
+/// A token that is good for this API now; its sender is not proven.
+pub struct VerifiedToken {
+    signed: SignedToken,
+    declared: Vec<(String, ClaimValue)>,
+    lifetime_seconds: i64,
+    waived: bool,
+}
+
+impl SignedToken {
+    /// The client that the token was issued to.
+    #[must_use]
+    pub fn client(&self) -> &ClientId {
+        &self.client
+    }
+
+    /// Judges what depends on the API and the time.
+    ///
+    /// # Errors
+    /// A denial of class `token`.
+    pub fn accept(self, api: &Api, specs: &[ClaimSpec], now: i64) -> Result<VerifiedToken, Denial> {
+        let rules = &self.issuer;
+        if !api.issuers.contains(&rules.issuer) {
+            return Err(Denial::TokenIssuerUnknown);
+        }
+        // RFC 9068 §4: exact members; an API may only narrow what the issuer's rules accept.
+        let ours = |audience: &String| {
+            rules.audiences.contains(audience) && api.audiences.as_ref().is_none_or(|list| list.contains(audience))
+        };
+        if !self.audiences.iter().any(ours) {
+            return Err(Denial::TokenAudienceMismatch);
+        }
+        // RFC 7519 §4.1.4: "on or after" is expired.
+        if now >= self.expires.floor.saturating_add(rules.expiry_skew_seconds) {
+            return Err(Denial::TokenExpired);
+        }
+        let latest = now.saturating_add(rules.future_skew_seconds);
+        if self.issued.ceil > latest || self.not_before.is_some_and(|date| date.ceil > latest) {
+            return Err(Denial::TokenNotYetValid);
+        }
+        let lifetime_seconds = self.expires.ceil.saturating_sub(self.issued.floor);
+        let over = |ceiling: Option<i64>| ceiling.is_some_and(|ceiling| lifetime_seconds > ceiling);
+        let over_api = over(api.max_token_lifetime_seconds);
+        let waived = over_api && api.leniency.waives(Waiver::TokenLifetime, &self.client, now);
+        if over(rules.max_lifetime_seconds) || (over_api && !waived) {
+            return Err(Denial::TokenLifetimeExceeded);
+        }
+        let declared = claims::read(&self.claims, specs).map_err(|_| Denial::TokenClaimMalformed)?;
+        Ok(VerifiedToken { signed: self, declared, lifetime_seconds, waived })
+    }
+}
+
+impl VerifiedToken {
+    /// `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.signed.issuer.issuer
+    }
+
+    /// The client that the token was issued to.
+    #[must_use]
+    pub fn client(&self) -> &ClientId {
+        &self.signed.client
+    }
+
+    /// `sub`; only a legacy issuer may leave it out.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.signed.subject.as_deref()
+    }
+
+    /// `jti`; only a legacy issuer may leave it out.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.signed.token_id.as_deref()
+    }
+
+    /// `aud`.
+    #[must_use]
+    pub fn audiences(&self) -> &[String] {
+        &self.signed.audiences
+    }
+
+    /// The scopes, each once.
+    #[must_use]
+    pub fn scopes(&self) -> &[String] {
+        &self.signed.scopes
+    }
+
+    /// `exp − iat`, seconds.
+    #[must_use]
+    pub fn lifetime_seconds(&self) -> i64 {
+        self.lifetime_seconds
+    }
+
+    /// How long ago it was issued, seconds; 0 if `iat` is slightly ahead.
+    #[must_use]
+    pub fn age_seconds(&self, now: i64) -> i64 {
+        now.saturating_sub(self.signed.issued.floor).max(0)
+    }
+
+    /// The sender's key.
+    #[must_use]
+    pub fn confirmation(&self) -> Confirmation {
+        self.signed.confirmation
+    }
+
+    /// The claims that the schema declares: attribute name and value.
+    #[must_use]
+    pub fn declared(&self) -> &[(String, ClaimValue)] {
+        &self.declared
+    }
+
+    /// Whether an exception waived the API's ceiling on the lifetime.
+    #[must_use]
+    pub fn lifetime_waived(&self) -> bool {
+        self.waived
+    }
 }

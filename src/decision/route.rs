@@ -1,0 +1,400 @@
+//! From facts to the operation of the API inventory that the request is for, on the exact bytes that Envoy routes on.
+//!
+//! Proves: one declared host, one declared operation. An exact path is looked up before templates, and when it is declared for
+//! other methods only, no template is asked. Templates that could match the same path are refused when the inventory is built.
+//! Whatever is not declared is denied.
+
+use std::collections::HashMap;
+
+use crate::decision::denial::Denial;
+use crate::decision::facts::{RequestFacts, hex};
+use crate::decision::leniency::Leniency;
+use crate::decision::target::Origin;
+
+/// An API: whose it is and what it demands.
+#[derive(Debug)]
+pub struct Api {
+    /// Its name in the inventory; `Api::"…"` in Cedar.
+    pub id: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// How much harm a wrong allow does.
+    pub sensitivity: Sensitivity,
+    /// Request host (lower case) and the public origin that `htu` names.
+    pub hosts: Vec<(String, Origin)>,
+    /// Issuers whose tokens it accepts.
+    pub issuers: Vec<String>,
+    /// Narrows the issuers' audiences, when given.
+    pub audiences: Option<Vec<String>>,
+    /// Which proof it demands.
+    pub proof: ProofDemand,
+    /// Whether a proof must carry a nonce of ours (RFC 9449 §9).
+    pub nonces: bool,
+    /// `exp − iat` at most, in seconds; narrows the issuer's.
+    pub max_token_lifetime_seconds: Option<i64>,
+    /// Whether a client must be in the registry.
+    pub registered_clients: bool,
+    /// Observe mode and exceptions.
+    pub leniency: Leniency,
+    /// Whether method override headers are let through.
+    pub allow_method_override: bool,
+    /// What can be done with it.
+    pub operations: Vec<Operation>,
+}
+
+/// One thing that can be done with an API.
+#[derive(Debug)]
+pub struct Operation {
+    /// Methods, case kept.
+    pub methods: Vec<String>,
+    /// Its path.
+    pub path: PathTemplate,
+    /// The Cedar action.
+    pub action: String,
+    /// Scopes that the token must have, all of them.
+    pub scopes: Vec<String>,
+    /// No credential is asked for.
+    pub public: bool,
+}
+
+/// How much harm a wrong allow does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sensitivity {
+    /// Little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+}
+
+impl Sensitivity {
+    /// The word used in the inventory and in Cedar.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// Which proof an API demands of every sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofDemand {
+    /// Either of the two.
+    Required,
+    /// A certificate-bound token (RFC 8705).
+    Mtls,
+    /// A DPoP-bound token (RFC 9449).
+    Dpop,
+    /// None; a constraint that the token carries is checked all the same.
+    None,
+}
+
+/// A path with named parameters, one segment each: `/payments/{payment_id}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathTemplate {
+    segments: Vec<Segment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    Parameter(String),
+}
+
+impl PathTemplate {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let rest = text.strip_prefix('/').ok_or("a path begins with `/`")?;
+        let mut segments = Vec::new();
+        for part in rest.split('/') {
+            let segment = match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+                Some(name) if is_name(name) => Segment::Parameter(name.to_owned()),
+                Some(name) => return Err(format!("`{name}` is no parameter name: use letters, digits and `_`")),
+                None if part.contains(['{', '}']) => {
+                    return Err("a parameter takes a whole segment: `/a/{b}`".to_owned());
+                }
+                None => Segment::Literal(part.to_owned()),
+            };
+            if segments.contains(&segment) && matches!(segment, Segment::Parameter(_)) {
+                return Err(format!("the parameter `{part}` is named twice"));
+            }
+            segments.push(segment);
+        }
+        let template = Self { segments };
+        let sample = template.sample();
+        let raw = crate::decision::facts::RawRequest {
+            method: b"GET",
+            host: b"a",
+            path: sample.as_bytes(),
+            ..Default::default()
+        };
+        if sample.contains('?') || RequestFacts::new("", &raw).is_err() {
+            return Err("no request can have this path: it is not in canonical form".to_owned());
+        }
+        Ok(template)
+    }
+
+    /// The names of its parameters, in order.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Parameter(name) => Some(name.as_str()),
+            Segment::Literal(_) => None,
+        })
+    }
+
+    fn is_exact(&self) -> bool {
+        self.parameters().next().is_none()
+    }
+
+    /// A path that matches.
+    fn sample(&self) -> String {
+        let mut path = String::new();
+        for segment in &self.segments {
+            path.push('/');
+            path.push_str(match segment {
+                Segment::Literal(text) => text,
+                Segment::Parameter(_) => "x",
+            });
+        }
+        path
+    }
+
+    /// Whether some path matches both.
+    fn overlaps(&self, other: &Self) -> bool {
+        self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(|pair| match pair {
+                (Segment::Literal(one), Segment::Literal(two)) => one == two,
+                (Segment::Literal(text), Segment::Parameter(_)) | (Segment::Parameter(_), Segment::Literal(text)) => {
+                    !text.is_empty()
+                }
+                (Segment::Parameter(_), Segment::Parameter(_)) => true,
+            })
+    }
+
+    /// Whether both match exactly the same paths.
+    fn same_shape(&self, other: &Self) -> bool {
+        self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(|pair| match pair {
+                (Segment::Literal(one), Segment::Literal(two)) => one == two,
+                (Segment::Parameter(_), Segment::Parameter(_)) => true,
+                (Segment::Literal(_), Segment::Parameter(_)) | (Segment::Parameter(_), Segment::Literal(_)) => false,
+            })
+    }
+
+    /// The parameters' values, percent-decoded; `None` if the path does not match.
+    fn matches<'t>(&'t self, path: &str) -> Option<Vec<(&'t str, String)>> {
+        let mut parts = path.strip_prefix('/')?.split('/');
+        let mut values = Vec::new();
+        for segment in &self.segments {
+            let part = parts.next()?;
+            match segment {
+                Segment::Literal(text) if text == part => {}
+                Segment::Literal(_) => return None,
+                Segment::Parameter(name) => {
+                    values.push((name.as_str(), decoded(part).filter(|value| !value.is_empty())?));
+                }
+            }
+        }
+        parts.next().is_none().then_some(values)
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
+}
+
+/// Percent-decoded UTF-8; the path is canonical, so every value has one spelling but for the case of hexadecimal digits.
+fn decoded(part: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    loop {
+        rest = match rest {
+            [] => break,
+            [b'%', high, low, rest @ ..] => {
+                bytes.push(hex(*high)? << 4 | hex(*low)?);
+                rest
+            }
+            [byte, rest @ ..] => {
+                bytes.push(*byte);
+                rest
+            }
+        };
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Every declared API, indexed for routing.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    apis: Vec<Api>,
+    hosts: HashMap<String, HostRoutes>,
+}
+
+#[derive(Debug, Default)]
+struct HostRoutes {
+    /// (API, its origin) of every API at this host.
+    origins: Vec<(usize, usize)>,
+    exact: HashMap<String, Vec<(usize, usize)>>,
+    /// By number of segments.
+    templates: HashMap<usize, Vec<(usize, usize)>>,
+}
+
+/// Two operations that one request could mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ambiguity {
+    /// (index of the API, index of its operation) of the later one.
+    pub operation: (usize, usize),
+    /// The other one's API and action.
+    pub other: (String, String),
+    /// The host where they meet.
+    pub host: String,
+}
+
+impl Inventory {
+    /// Indexes the APIs.
+    ///
+    /// # Errors
+    /// Every pair of operations that one request could mean.
+    pub fn new(apis: Vec<Api>) -> Result<Self, Vec<Ambiguity>> {
+        let mut hosts: HashMap<String, HostRoutes> = HashMap::new();
+        let mut ambiguities = Vec::new();
+        for (api_index, api) in apis.iter().enumerate() {
+            for (host_index, (host, _)) in api.hosts.iter().enumerate() {
+                let routes = hosts.entry(host.clone()).or_default();
+                routes.origins.push((api_index, host_index));
+                for (index, operation) in api.operations.iter().enumerate() {
+                    let list = if operation.path.is_exact() {
+                        routes.exact.entry(operation.path.sample()).or_default()
+                    } else {
+                        routes.templates.entry(operation.path.segments.len()).or_default()
+                    };
+                    for other in list.iter().filter_map(|at| find(&apis, *at)) {
+                        if ambiguous(operation, other.1) {
+                            ambiguities.push(Ambiguity {
+                                operation: (api_index, index),
+                                other: (other.0.id.clone(), other.1.action.clone()),
+                                host: host.clone(),
+                            });
+                        }
+                    }
+                    list.push((api_index, index));
+                }
+            }
+        }
+        if ambiguities.is_empty() { Ok(Self { apis, hosts }) } else { Err(ambiguities) }
+    }
+
+    /// Every API.
+    #[must_use]
+    pub fn apis(&self) -> &[Api] {
+        &self.apis
+    }
+}
+
+fn find(apis: &[Api], (api, operation): (usize, usize)) -> Option<(&Api, &Operation)> {
+    let api = apis.get(api)?;
+    Some((api, api.operations.get(operation)?))
+}
+
+/// Same paths need different methods; paths that overlap otherwise are refused whatever the methods.
+fn ambiguous(one: &Operation, two: &Operation) -> bool {
+    if one.path.same_shape(&two.path) {
+        one.methods.iter().any(|method| two.methods.contains(method))
+    } else {
+        one.path.overlaps(&two.path)
+    }
+}
+
+/// The operation that a request is for.
+pub struct Route<'s> {
+    api: &'s Api,
+    operation: &'s Operation,
+    origin: &'s Origin,
+    parameters: Vec<(&'s str, String)>,
+}
+
+impl<'s> Route<'s> {
+    /// The API.
+    #[must_use]
+    pub fn api(&self) -> &'s Api {
+        self.api
+    }
+
+    /// Its operation.
+    #[must_use]
+    pub fn operation(&self) -> &'s Operation {
+        self.operation
+    }
+
+    /// The public origin of the host that was asked.
+    #[must_use]
+    pub fn origin(&self) -> &'s Origin {
+        self.origin
+    }
+
+    /// The path parameters, percent-decoded.
+    #[must_use]
+    pub fn parameters(&self) -> &[(&'s str, String)] {
+        &self.parameters
+    }
+}
+
+/// Finds the operation that a request is for.
+///
+/// # Errors
+/// A denial of class `route`, or `request_method_override`.
+pub fn resolve<'s>(inventory: &'s Inventory, facts: &RequestFacts<'_>) -> Result<Route<'s>, Denial> {
+    let host = facts.host().to_ascii_lowercase();
+    let routes = inventory.hosts.get(&host).ok_or(Denial::ApiUnknown)?;
+    let at_port = |api: &usize| origin_of(inventory, routes, *api).filter(|origin| fits(origin, facts.port()));
+    if !routes.origins.iter().any(|(api, _)| at_port(api).is_some()) {
+        return Err(Denial::ApiUnknown);
+    }
+    let (candidates, exact) = if let Some(list) = routes.exact.get(facts.path()) {
+        (list.as_slice(), true)
+    } else {
+        let segments = facts.path().split('/').count().saturating_sub(1);
+        (routes.templates.get(&segments).map(Vec::as_slice).unwrap_or_default(), false)
+    };
+    for (api_index, index) in candidates {
+        let (Some(origin), Some((api, operation))) = (at_port(api_index), find(&inventory.apis, (*api_index, *index)))
+        else {
+            continue;
+        };
+        if !operation.methods.iter().any(|method| method == facts.method()) {
+            continue;
+        }
+        let Some(parameters) = (if exact { Some(Vec::new()) } else { operation.path.matches(facts.path()) }) else {
+            continue;
+        };
+        if facts.api_hint().is_some_and(|hint| hint != api.id.as_bytes()) {
+            return Err(Denial::ApiMismatch);
+        }
+        if facts.overrides_method() && !api.allow_method_override {
+            return Err(Denial::RequestMethodOverride);
+        }
+        return Ok(Route { api, operation, origin, parameters });
+    }
+    Err(Denial::OperationUnknown)
+}
+
+fn origin_of<'s>(inventory: &'s Inventory, routes: &HostRoutes, api: usize) -> Option<&'s Origin> {
+    let (_, host) = routes.origins.iter().find(|(index, _)| *index == api)?;
+    inventory.apis.get(api)?.hosts.get(*host).map(|(_, origin)| origin)
+}
+
+/// A mesh may strip the port; a port that is there must be the public one.
+fn fits(origin: &Origin, port: Option<u16>) -> bool {
+    port.is_none_or(|port| port == origin.port())
+}
+
+#[cfg(test)]
+mod tests;

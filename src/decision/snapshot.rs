@@ -1,0 +1,39 @@
+//! All that one decision may read: keys, rules, bundle. A check holds one snapshot from its first step to its last.
+
+use std::sync::Arc;
+
+use crate::decision::binding::ProofRules;
+use crate::decision::binding::nonce::NonceKeys;
+use crate::decision::certificate::{CertificateRules, TrustBundle};
+use crate::decision::client::Registry;
+use crate::decision::policy::PolicyIndex;
+use crate::decision::route::Inventory;
+use crate::decision::token::Issuers;
+
+/// What is known at one moment.
+pub struct Snapshot {
+    /// The issuers and their keys.
+    pub issuers: Issuers,
+    /// Where client certificates come from.
+    pub certificates: Arc<CertificateRules>,
+    /// Our own trust bundle for them.
+    pub trust: Option<Arc<TrustBundle>>,
+    /// What proofs must look like.
+    pub proofs: Arc<ProofRules>,
+    /// The keys of our nonces.
+    pub nonces: Arc<NonceKeys>,
+    /// What the authors wrote; `None` until a bundle has been loaded.
+    pub bundle: Option<Arc<Bundle>>,
+}
+
+/// A bundle that has been read and validated whole.
+pub struct Bundle {
+    /// SHA-256 over its files, in hexadecimal.
+    pub revision: String,
+    /// Every API.
+    pub inventory: Inventory,
+    /// Every registered client.
+    pub clients: Registry,
+    /// The policies, indexed, and the claims that their schema declares.
+    pub policies: PolicyIndex,
+}

@@ -1,0 +1,143 @@
+//! The claims that policies read: exactly those that the schema declares, in the types it declares.
+//!
+//! A declared claim of another type denies: made absent it would disarm a `forbid`, coerced it would mean something else.
+
+use crate::decision::jose::{Map, NumericDate, Value};
+
+/// A claim that the schema declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimSpec {
+    /// The attribute's name in Cedar.
+    pub attribute: String,
+    /// The claim's name in the token; another one than the attribute's by `@claim("…")`.
+    pub claim: String,
+    /// Its type.
+    pub kind: ClaimType,
+}
+
+/// The types a claim may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimType {
+    /// A JSON string.
+    Text,
+    /// A JSON integer.
+    Long,
+    /// A JSON boolean.
+    Bool,
+    /// A NumericDate (RFC 7519 §2), Cedar's `datetime`.
+    Date,
+    /// A JSON array whose elements have one type.
+    Set(Box<ClaimType>),
+    /// A JSON object with these members, all optional.
+    Record(Vec<ClaimSpec>),
+}
+
+/// A claim's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimValue {
+    /// A string.
+    Text(String),
+    /// An integer.
+    Long(i64),
+    /// A boolean.
+    Bool(bool),
+    /// Seconds since the epoch.
+    Date(i64),
+    /// Elements of one type.
+    Set(Vec<ClaimValue>),
+    /// Attribute name and value.
+    Record(Vec<(String, ClaimValue)>),
+}
+
+/// A declared claim has another type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongType;
+
+/// Reads the declared claims that are present.
+///
+/// # Errors
+/// [`WrongType`] if one of them has another type than declared; `null` is another type.
+pub fn read(claims: &Map, specs: &[ClaimSpec]) -> Result<Vec<(String, ClaimValue)>, WrongType> {
+    let present = specs.iter().filter_map(|spec| claims.get(&spec.claim).map(|value| (spec, value)));
+    present.map(|(spec, value)| Ok((spec.attribute.clone(), one(&spec.kind, value)?))).collect()
+}
+
+fn one(kind: &ClaimType, value: &Value) -> Result<ClaimValue, WrongType> {
+    match (kind, value) {
+        (ClaimType::Text, Value::String(text)) => Ok(ClaimValue::Text(text.clone())),
+        (ClaimType::Long, Value::Number(number)) => number.as_i64().map(ClaimValue::Long).ok_or(WrongType),
+        (ClaimType::Bool, Value::Bool(truth)) => Ok(ClaimValue::Bool(*truth)),
+        (ClaimType::Date, value) => NumericDate::read(value).map(|date| ClaimValue::Date(date.floor)).ok_or(WrongType),
+        (ClaimType::Set(kind), Value::Array(array)) => {
+            array.iter().map(|element| one(kind, element)).collect::<Result<_, _>>().map(ClaimValue::Set)
+        }
+        (ClaimType::Record(specs), Value::Object(map)) => read(map, specs).map(ClaimValue::Record),
+        (ClaimType::Text | ClaimType::Long | ClaimType::Bool | ClaimType::Set(_) | ClaimType::Record(_), _) => {
+            Err(WrongType)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+    use super::*;
+    use serde_json::json;
+
+    fn spec(attribute: &str, kind: ClaimType) -> ClaimSpec {
+        ClaimSpec { attribute: attribute.into(), claim: attribute.into(), kind }
+    }
+
+    fn reading(kind: ClaimType, value: &Value) -> Result<Vec<(String, ClaimValue)>, WrongType> {
+        let Value::Object(map) = json!({"x": value, "other": 1}) else { panic!("an object") };
+        read(&map, &[spec("x", kind)])
+    }
+
+    #[test]
+    fn declared_claims_are_read_and_others_are_not() {
+        let Value::Object(map) = json!({"a": "b", "z": [1]}) else { panic!("an object") };
+        let specs = [spec("a", ClaimType::Text), spec("missing", ClaimType::Long)];
+        assert_eq!(read(&map, &specs).unwrap(), [("a".to_owned(), ClaimValue::Text("b".into()))]);
+    }
+
+    #[test]
+    fn a_namespaced_claim_may_have_a_short_attribute() {
+        let Value::Object(map) = json!({"https://x.test/level": 3}) else { panic!("an object") };
+        let spec = ClaimSpec { attribute: "level".into(), claim: "https://x.test/level".into(), kind: ClaimType::Long };
+        assert_eq!(read(&map, &[spec]).unwrap(), [("level".to_owned(), ClaimValue::Long(3))]);
+    }
+
+    #[test]
+    fn at_11_a_declared_claim_of_the_wrong_type_is_refused() {
+        let set = || ClaimType::Set(Box::new(ClaimType::Text));
+        let record = || ClaimType::Record(vec![spec("roles", set())]);
+        for (kind, good) in [
+            (ClaimType::Text, json!("x")),
+            (ClaimType::Long, json!(-1)),
+            (ClaimType::Bool, json!(false)),
+            (ClaimType::Date, json!(1.5)),
+            (set(), json!(["a", "b"])),
+            (set(), json!([])),
+            (record(), json!({"roles": ["a"], "more": 1})),
+        ] {
+            assert!(reading(kind, &good).is_ok(), "{good}");
+        }
+        for (kind, bad) in [
+            (ClaimType::Text, json!(1)),
+            (ClaimType::Text, json!(["x"])),
+            (ClaimType::Text, json!(null)),
+            (ClaimType::Long, json!("1")),
+            (ClaimType::Long, json!(1.5)),
+            (ClaimType::Long, json!(u64::MAX)),
+            (ClaimType::Bool, json!("true")),
+            (ClaimType::Bool, json!(1)),
+            (ClaimType::Date, json!("2026-01-01")),
+            (set(), json!("a b")),
+            (set(), json!(["a", 1])),
+            (record(), json!([])),
+            (record(), json!({"roles": "a"})),
+        ] {
+            assert_eq!(reading(kind, &bad), Err(WrongType), "{bad}");
+        }
+    }
+}
