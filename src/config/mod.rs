@@ -1,0 +1,203 @@
+//! The operator's file, `keybound.yaml`: text becomes a [`Config`] that cannot be invalid, or the list of all that is
+//! wrong with it, each with its place and what would be right.
+//!
+//! Pure: nothing is opened here. Paths come out as the start-up may open them, relative ones joined to the directory of
+//! the file; whether the files exist and hold what they should is for those that read them.
+//!
+//! Two passes: `shape` (keys, types, ranges, choices) reports everything at once, and then the sections report
+//! everything that no single value shows. The second needs the first to be clean.
+//! Refused rather than guessed: unknown and repeated keys, YAML merges, other spellings of true and false.
+
+mod certificate;
+mod findings;
+mod issuers;
+mod listeners;
+mod node;
+mod raw;
+mod reference;
+mod sections;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod upstream;
+mod url;
+
+use std::path::PathBuf;
+
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use serde_json::Value;
+
+pub use self::certificate::Certificate;
+pub use self::issuers::{Issuer, KeySource};
+pub use self::listeners::{CheckListener, ListenAddress, Listeners};
+pub use self::reference::reference;
+pub use self::sections::{Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, Profile, Spent, Tls, Upstream};
+pub use self::url::{Url, WrongUrl, is_forbidden_address, key_url};
+
+use self::findings::Findings;
+use self::node::Node;
+use self::raw::AlgorithmName;
+use crate::decision::binding::ProofRules;
+use crate::decision::jose::algorithm::{Algorithm, AlgorithmSet};
+use crate::problem::Problem;
+
+/// What the operator wants. Made by [`parse`] alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where keybound listens.
+    pub listeners: Listeners,
+    /// Where the bundle is.
+    pub bundle: Bundle,
+    /// Which algorithms may be used at all, and whether APIs ask for nonces unless they say otherwise.
+    pub profile: Profile,
+    /// Whose access tokens are accepted: at least one, each issuer once.
+    pub issuers: Vec<Issuer>,
+    /// How keys are fetched.
+    pub jwks: Jwks,
+    /// Where the client certificate comes from.
+    pub certificate: Certificate,
+    /// What proofs must look like, and how they are remembered.
+    pub proofs: Proofs,
+    /// What the API is told.
+    pub upstream: Upstream,
+    /// Bounds on the work in flight.
+    pub limits: Limits,
+    /// What is logged.
+    pub log: Log,
+    /// Protected resource metadata.
+    pub metadata: Metadata,
+    parsed: Parsed,
+}
+
+/// Private, so that nobody else makes a `Config`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parsed;
+
+/// Proofs of possession.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proofs {
+    /// What a proof must look like.
+    pub rules: ProofRules,
+    /// Files with nonce keys: the first mints, all verify; empty: a key is generated at start.
+    pub nonce_key_files: Vec<PathBuf>,
+    /// How many used proofs are remembered.
+    pub spent: Spent,
+}
+
+/// Reads the text of an operator's file; `file_name` is its path as the operator named it.
+///
+/// `Ok` carries the warnings beside the config.
+///
+/// # Errors
+/// Everything that is wrong, warnings included, in the order of the file.
+pub fn parse(file_name: &str, source: &str) -> Result<(Config, Vec<Problem>), Vec<Problem>> {
+    let tree = Node::parse(file_name, source).map_err(|problem| vec![problem])?;
+    let mut findings = Findings::new(file_name, source);
+    shape::check(&schema(), &tree, "", &mut findings);
+    if findings.has_errors() {
+        return Err(findings.into_problems());
+    }
+    let written = serde_json::from_value(tree.value()).map_err(|error| {
+        let remedy = "compare the file with the reference, docs/config.md";
+        vec![Problem::at(file_name, source, 1, 1, format!("the file cannot be read: {error}"), remedy)]
+    })?;
+    let config = settle(written, &tree, &mut findings);
+    if findings.has_errors() { Err(findings.into_problems()) } else { Ok((config, findings.into_problems())) }
+}
+
+/// The JSON Schema of the operator's file, for editors; `parse` checks with the same one.
+#[must_use]
+pub fn schema() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let settings = settings.with_transform(RecursiveTransform(refuse_empty_text));
+    settings.into_generator().into_root_schema_for::<raw::File>().to_value()
+}
+
+/// No key means something when its text is empty.
+fn refuse_empty_text(schema: &mut Schema) {
+    let is_text = shape::types(schema.as_value()).any(|each| each == "string");
+    if is_text && ["enum", "oneOf", "const"].iter().all(|choice| schema.get(*choice).is_none()) {
+        schema.insert("minLength".to_owned(), Value::from(1));
+    }
+}
+
+fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
+    let mut jwks = written.jwks;
+    settle_jwks(&mut jwks, node.key("jwks"), findings);
+    let mut bundle = written.bundle;
+    bundle.directory = findings.path(node.key("bundle").key("directory"), &bundle.directory);
+    upstream::check(&written.upstream.identity_headers, node.key("upstream").key("identity_headers"), findings);
+    Config {
+        listeners: listeners::settle(written.listeners, node.key("listeners"), findings),
+        bundle,
+        profile: written.profile,
+        issuers: issuers::settle(written.issuers, node.key("issuers"), written.profile, findings),
+        jwks,
+        certificate: certificate::settle(written.certificate, node.key("certificate"), findings),
+        proofs: settle_proofs(written.proofs, node.key("proofs"), written.profile, findings),
+        upstream: written.upstream,
+        limits: written.limits,
+        log: written.log,
+        metadata: written.metadata,
+        parsed: Parsed,
+    }
+}
+
+fn settle_jwks(jwks: &mut Jwks, node: &Node, findings: &mut Findings) {
+    if jwks.max_age_seconds < jwks.refresh_seconds {
+        findings.error(
+            node.present("max_age_seconds").unwrap_or_else(|| node.key("refresh_seconds")).at,
+            "keys would be too old before they are fetched again",
+            "write a `max_age_seconds` that is not below `refresh_seconds`",
+        );
+    }
+    for (key, path) in [("cache_directory", &mut jwks.cache_directory), ("ca_file", &mut jwks.ca_file)] {
+        if let Some(path) = path {
+            *path = findings.path(node.key(key), path);
+        }
+    }
+}
+
+fn settle_proofs(written: raw::Proofs, node: &Node, profile: Profile, findings: &mut Findings) -> Proofs {
+    let default = AlgorithmSet::PROOFS;
+    let files = written.nonce_key_files.iter().enumerate();
+    Proofs {
+        nonce_key_files: files
+            .map(|(index, path)| findings.path(node.key("nonce_key_files").item(index), path))
+            .collect(),
+        rules: ProofRules {
+            algorithms: algorithms(written.algorithms.as_deref(), &default, profile, node.key("algorithms"), findings),
+            max_age_seconds: written.max_age_seconds,
+            future_skew_seconds: written.future_skew_seconds,
+            nonce_lifetime_seconds: written.nonce_lifetime_seconds,
+        },
+        spent: written.spent,
+    }
+}
+
+/// The algorithms that are written, or the default; under the FAPI 2.0 profile none outside of it.
+fn algorithms(
+    written: Option<&[AlgorithmName]>,
+    default: &[Algorithm],
+    profile: Profile,
+    node: &Node,
+    findings: &mut Findings,
+) -> AlgorithmSet {
+    let fapi2 = profile == Profile::Fapi2;
+    let Some(written) = written else {
+        return AlgorithmSet::new(if fapi2 { &AlgorithmSet::FAPI2 } else { default });
+    };
+    let list: Vec<Algorithm> = written.iter().map(|name| name.0).collect();
+    for (index, algorithm) in list.iter().enumerate() {
+        if fapi2 && !AlgorithmSet::FAPI2.contains(algorithm) {
+            findings.error(
+                node.item(index).at,
+                format!("`{}` is outside profile fapi2", algorithm.name()),
+                format!("write one of: {}", AlgorithmSet::FAPI2.map(Algorithm::name).join(", ")),
+            );
+        }
+    }
+    AlgorithmSet::new(&list)
+}

@@ -1,0 +1,281 @@
+//! The operator's file as it is written: one struct per section, one doc comment per key.
+//!
+//! Here and in `sections` each key has its name, type, range and default, and nowhere else. The JSON Schema is derived
+//! from them; `shape` checks the file against that schema and `reference` prints it, so no two of them can disagree.
+//! What a type cannot say (two keys that go together, a URL, an address) is checked where `Config` is made.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::sections::{Bundle, Jwks, Limits, Log, Metadata, Profile, Spent, Tls, Upstream};
+use crate::decision::jose::algorithm::Algorithm;
+
+/// The operator's file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "keybound.yaml")]
+pub(super) struct File {
+    /// Where keybound listens. Read at start only.
+    pub listeners: Listeners,
+    /// What policy authors write: policies, API inventory, client registry.
+    pub bundle: Bundle,
+    /// Which algorithms may be used at all, and whether APIs ask for nonces unless they say otherwise.
+    #[serde(default)]
+    pub profile: Profile,
+    /// Whose access tokens are accepted, at least one issuer; each issuer once.
+    #[schemars(length(min = 1))]
+    pub issuers: Vec<TrustedIssuer>,
+    /// How keys are fetched, for issuers with `keys.url` or `keys.discovery`.
+    #[serde(default)]
+    pub jwks: Jwks,
+    /// Where the client certificate comes from, and who vouches for it (RFC 8705, RFC 9440).
+    #[serde(default)]
+    pub certificate: Certificate,
+    /// What every `DPoP` proof must look like (RFC 9449).
+    #[serde(default)]
+    pub proofs: Proofs,
+    /// What the API behind Envoy is told.
+    #[serde(default)]
+    pub upstream: Upstream,
+    /// Bounds on the work in flight.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What is logged.
+    #[serde(default)]
+    pub log: Log,
+    /// The protected resource metadata that clients read (RFC 9728).
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listeners {
+    /// Listeners that answer Envoy's `ext_authz` gRPC, at least one.
+    #[schemars(length(min = 1))]
+    pub check: Vec<CheckListener>,
+    /// `ip:port` of the plain HTTP listener for `/livez`, `/readyz` and `/metrics`; none if absent.
+    #[serde(default)]
+    pub probes: Option<String>,
+    /// `ip:port` of the plain HTTP listener for RFC 9728 documents; none if absent.
+    #[serde(default)]
+    pub public: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CheckListener {
+    /// The enforcement point: 1 to 32 of `a-z`, `0-9`, `-`, unique. It is part of the replay key, so hops in series
+    /// need different names, while replicas and regions of one hop share one.
+    pub name: String,
+    /// `ip:port`, or `unix:` and the path of a socket.
+    pub address: String,
+    /// TLS towards Envoy; plain text if absent.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+    /// Whether gRPC reflection is served here.
+    #[serde(default)]
+    pub reflection: bool,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TrustedIssuer {
+    /// The `iss` value, compared exactly: an https URL without query or fragment (RFC 8414 §2).
+    pub issuer: String,
+    /// Where its keys come from: exactly one of `file`, `url` and `discovery: true`.
+    pub keys: Keys,
+    /// Audiences that are ours: a token must name one (RFC 9068 §4). An API may only narrow them.
+    #[schemars(length(min = 1))]
+    pub audiences: Vec<String>,
+    /// Signature algorithms of its tokens. If absent: ES256, ES384, PS256, RS256, `EdDSA` and Ed25519, or those of the
+    /// profile.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub algorithms: Option<Vec<AlgorithmName>>,
+    /// How many seconds after its `exp` a token still passes.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 60))]
+    pub expiry_skew_seconds: i64,
+    /// How many seconds `nbf` and `iat` may be ahead of our clock.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 0, max = 60))]
+    pub future_skew_seconds: i64,
+    /// The longest lifetime (`exp` − `iat`) a token may have, in seconds; unbounded if absent. An API may only narrow it.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub max_lifetime_seconds: Option<i64>,
+    /// The claim that names the client (RFC 9068 §2.2).
+    #[serde(default = "client_id")]
+    pub client_claim: String,
+    /// The claim that lists the scopes: a space-delimited string (RFC 8693 §4.2) or an array of strings.
+    #[serde(default = "scope")]
+    pub scope_claim: String,
+    /// Whether `typ: JWT` is accepted besides `at+jwt`, for an issuer that cannot do better. Its audiences must be its
+    /// own, and none that its ID tokens carry. Warns.
+    #[serde(default)]
+    pub legacy_jwt_type: bool,
+    /// Whether keybound waits for its keys before it says that it is ready; without them its tokens get 503.
+    #[serde(default)]
+    pub required: bool,
+    /// Whether plain http to a loopback host is allowed, for this issuer and its keys. For laboratories.
+    #[serde(default)]
+    pub allow_loopback_http: bool,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Keys {
+    /// A file with the JWK Set (RFC 7517 §5).
+    #[serde(default)]
+    pub file: Option<PathBuf>,
+    /// The https URL of the JWK Set.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// `true`: the URL is in the issuer's metadata (RFC 8414 §3).
+    #[serde(default)]
+    pub discovery: bool,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Certificate {
+    /// The one place that the client certificate is read from; every other one is ignored.
+    pub source: Source,
+    /// Who has verified the chain. Without it the names in a certificate are not evidence, only its thumbprint is.
+    pub chain_verified_by: ChainVerifiedBy,
+    /// PEM file with roots and intermediates; if and only if `chain_verified_by: keybound`.
+    pub trust_bundle: Option<PathBuf>,
+    /// How the right element of `x-forwarded-client-cert` is found. Only with `source: xfcc`.
+    pub xfcc: Option<Xfcc>,
+    /// Who may set `Client-Cert`. Only with `source: client_cert`.
+    pub client_cert: Option<ClientCert>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Source {
+    /// no certificate: a certificate-bound token cannot be used
+    #[default]
+    None,
+    /// `source.certificate` of the check request, with Envoy's `include_peer_certificate`
+    EnvoyPeerCertificate,
+    /// the `x-forwarded-client-cert` header
+    Xfcc,
+    /// the `Client-Cert` header of a terminating proxy in front (RFC 9440)
+    ClientCert,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ChainVerifiedBy {
+    /// only the thumbprint is evidence
+    #[default]
+    Nobody,
+    /// Envoy has a `trusted_ca` and no `ACCEPT_UNTRUSTED`
+    Envoy,
+    /// we verify it against `trust_bundle`
+    Keybound,
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Xfcc {
+    /// Which element, counted from the right; 1 is what the direct peer wrote. Above 1 needs `trusted_hops`.
+    #[schemars(range(min = 1, max = 8))]
+    pub hop: usize,
+    /// Identities (URI) that the direct peer, and every element right of the chosen one, must carry.
+    pub trusted_hops: Vec<String>,
+    /// Our own identity, if the element's `By` must name it.
+    pub by: Option<String>,
+}
+
+impl Default for Xfcc {
+    fn default() -> Self {
+        Self { hop: 1, trusted_hops: Vec::new(), by: None }
+    }
+}
+
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ClientCert {
+    /// Identities (`source.principal`) of the proxies that may set the header; empty: every direct peer may.
+    pub trusted_hops: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Proofs {
+    /// Signature algorithms of proofs; also what challenges list as `algs`. If absent: ES256, PS256, `EdDSA` and Ed25519.
+    #[schemars(length(min = 1))]
+    pub algorithms: Option<Vec<AlgorithmName>>,
+    /// How old `iat` may be without a nonce, in seconds.
+    #[schemars(range(min = 1, max = 300))]
+    pub max_age_seconds: i64,
+    /// How far ahead of our clock `iat` may be without a nonce, in seconds.
+    #[schemars(range(min = 0, max = 60))]
+    pub future_skew_seconds: i64,
+    /// How long a nonce lives, in seconds.
+    #[schemars(range(min = 30, max = 3_600))]
+    pub nonce_lifetime_seconds: i64,
+    /// Files with nonce keys, 32 to 4096 bytes each: the first mints, all verify. Empty: a key is generated at start.
+    pub nonce_key_files: Vec<PathBuf>,
+    /// Where used proofs are remembered.
+    pub spent: Spent,
+}
+
+impl Default for Proofs {
+    fn default() -> Self {
+        Self {
+            algorithms: None,
+            max_age_seconds: 60,
+            future_skew_seconds: 10,
+            nonce_lifetime_seconds: 300,
+            nonce_key_files: Vec::new(),
+            spent: Spent::default(),
+        }
+    }
+}
+
+/// A signature algorithm by its registered name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AlgorithmName(pub Algorithm);
+
+impl<'de> Deserialize<'de> for AlgorithmName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Algorithm::from_name(&name).map(Self).ok_or_else(|| D::Error::custom("unknown algorithm"))
+    }
+}
+
+impl Serialize for AlgorithmName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name())
+    }
+}
+
+impl JsonSchema for AlgorithmName {
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("Algorithm")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": Algorithm::ALL.map(Algorithm::name) })
+    }
+}
+
+fn ten() -> i64 {
+    10
+}
+
+fn client_id() -> String {
+    "client_id".to_owned()
+}
+
+fn scope() -> String {
+    "scope".to_owned()
+}

@@ -1,0 +1,213 @@
+//! The reference of the operator's file, as `docs/config.md` has it: printed from the JSON Schema.
+
+use serde_json::Value;
+
+use super::shape;
+
+const HEAD: &str = "\
+# keybound.yaml
+
+The operator's file; `deploy/keybound.yaml` is an example that names every key. This page is written from the code:
+`UPDATE_DOCS=1 cargo test config` renews it, and a test fails when it is stale.
+
+- Unknown and repeated keys are refused, and so is every value outside its range: nothing is guessed.
+- Units are at the end of a name. Booleans are `true` and `false`.
+- A relative path belongs to the directory that the file is in.
+- Where the default is *not set*, the key may also be `null`.";
+
+/// The reference in Markdown.
+#[must_use]
+pub fn reference() -> String {
+    let schema = super::schema();
+    let mut lines = vec![HEAD.to_owned()];
+    for (name, section) in properties(&schema) {
+        lines.push(format!("\n## `{name}`\n\n{}\n", one_line(shape::description(Some(section)))));
+        lines.push("| key | value | default | meaning |\n|---|---|---|---|".to_owned());
+        if is_leaf(section) {
+            lines.push(row(name, section, is_required(&schema, name)));
+        } else {
+            push_rows(&mut lines, name, section);
+        }
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// The keys below a schema: its own, or those of its items.
+pub(super) fn properties(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let keys = holder(schema).get("properties").and_then(Value::as_object);
+    keys.into_iter().flatten().map(|(name, property)| (name.as_str(), property))
+}
+
+/// The schema that holds the keys: that of the items, for a list.
+fn holder(schema: &Value) -> &Value {
+    schema.get("items").unwrap_or(schema)
+}
+
+fn is_leaf(schema: &Value) -> bool {
+    properties(schema).next().is_none()
+}
+
+fn is_required(parent: &Value, name: &str) -> bool {
+    let required = holder(parent).get("required").and_then(Value::as_array);
+    required.into_iter().flatten().any(|key| key == name)
+}
+
+fn push_rows(lines: &mut Vec<String>, path: &str, parent: &Value) {
+    let dot = if parent.get("items").is_some() { "[]." } else { "." };
+    for (name, property) in properties(parent) {
+        let path = format!("{path}{dot}{name}");
+        lines.push(row(&path, property, is_required(parent, name)));
+        push_rows(lines, &path, property);
+    }
+}
+
+fn row(path: &str, property: &Value, required: bool) -> String {
+    let default = match property.get("default") {
+        _ if required => "required".to_owned(),
+        None | Some(Value::Null) => "*not set*".to_owned(),
+        Some(Value::Object(_)) => "as below".to_owned(),
+        Some(Value::String(text)) => format!("`{text}`"),
+        Some(value) => format!("`{value}`"),
+    };
+    let meaning = one_line(shape::description(Some(property)));
+    format!("| `{path}` | {} | {default} | {meaning} |", value_words(property))
+}
+
+fn one_line(text: &str) -> String {
+    text.replace('\n', " ").replace('|', "\\|")
+}
+
+fn value_words(property: &Value) -> String {
+    let choices = shape::choices(property);
+    if !choices.is_empty() {
+        let words = choices.iter().map(|(choice, meaning)| match *meaning {
+            "" => format!("`{choice}`"),
+            meaning => format!("`{choice}`: {meaning}"),
+        });
+        return words.collect::<Vec<_>>().join("; ");
+    }
+    let json_type = shape::types(property).find(|each| *each != "null").unwrap_or("null");
+    match (json_type, shape::range(property)) {
+        ("integer", Some((least, most))) => format!("{least} to {most}"),
+        ("boolean", _) => "`true`, `false`".to_owned(),
+        ("array", _) => match property.get("items").filter(|_| is_leaf(property)) {
+            Some(items) if !shape::choices(items).is_empty() => format!("list of {}", value_words(items)),
+            Some(_) => "list of texts".to_owned(),
+            None => "list".to_owned(),
+        },
+        ("object", _) => "section".to_owned(),
+        _ => "text".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects, reason = "tests")]
+
+    use super::super::findings::Findings;
+    use super::super::node::{Kind, Node};
+    use super::super::{Jwks, Limits, Log, Metadata, Upstream, parse, raw, schema};
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../deploy/keybound.yaml");
+
+    /// Calls `visit` with the path and the schema of every key.
+    fn each_key(schema: &Value, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
+        for (name, property) in properties(schema) {
+            let path = format!("{path}.{name}");
+            visit(&path, property);
+            each_key(property, &path, visit);
+        }
+    }
+
+    /// Whether the file has the key, in any item of a list.
+    fn has(node: &Node, path: &[&str]) -> bool {
+        match (&node.kind, path) {
+            (_, []) => true,
+            (Kind::List(items), _) => items.iter().any(|item| has(item, path)),
+            (_, [key, rest @ ..]) => node.present(key).is_some_and(|value| has(value, rest)),
+        }
+    }
+
+    #[test]
+    fn every_key_says_what_it_means() {
+        let mut keys = 0;
+        each_key(&schema(), "", &mut |path, property| {
+            keys += 1;
+            assert!(shape::description(Some(property)).len() > 10, "{path} has no doc comment");
+        });
+        assert!(keys > 70, "{keys}");
+    }
+
+    #[test]
+    fn the_schema_has_only_keywords_that_the_check_knows() {
+        fn walk(schema: &Value) {
+            for (keyword, value) in schema.as_object().unwrap() {
+                match keyword.as_str() {
+                    // What the check goes by.
+                    "properties" => value.as_object().unwrap().values().for_each(walk),
+                    "items" => walk(value),
+                    "oneOf" => value.as_array().unwrap().iter().for_each(|each| assert!(each.get("const").is_some())),
+                    "additionalProperties" => assert_eq!(value, false),
+                    "minItems" | "minLength" => assert_eq!(value, 1),
+                    "minimum" | "maximum" => assert!(shape::range(schema).is_some(), "{schema}"),
+                    // The check goes by the first three, people and editors by the others.
+                    "type" | "required" | "enum" | "$schema" | "title" | "description" | "default" | "format" => {}
+                    other => panic!("{other}: {schema}"),
+                }
+            }
+            let types: Vec<_> = shape::types(schema).collect();
+            assert!(!types.is_empty(), "{schema}");
+            assert!(!types.contains(&"object") || schema.get("additionalProperties").is_some(), "{schema}");
+            assert!(!types.contains(&"integer") || shape::range(schema).is_some(), "{schema}");
+        }
+        walk(&schema());
+    }
+
+    #[test]
+    fn the_example_is_right_and_shows_the_defaults() {
+        let (config, warnings) = parse("deploy/keybound.yaml", EXAMPLE).unwrap();
+        assert_eq!(warnings, []);
+        assert_eq!(config.jwks, Jwks::default());
+        assert_eq!(config.upstream, Upstream::default());
+        assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.log, Log::default());
+        assert_eq!(config.metadata, Metadata::default());
+        let proofs = raw::Proofs::default();
+        assert_eq!(config.proofs.spent, proofs.spent);
+        assert_eq!(config.proofs.rules.max_age_seconds, proofs.max_age_seconds);
+    }
+
+    #[test]
+    fn the_example_names_every_key() {
+        // `#key`, and below it `#  key`, is a setting that is off; `# text` is a comment.
+        let lines = EXAMPLE.lines().map(|line| match line.split_once('#') {
+            Some((indent, setting))
+                if indent.trim().is_empty() && (!setting.starts_with(' ') || setting.starts_with("  ")) =>
+            {
+                format!("{indent}{setting}")
+            }
+            _ => line.to_owned(),
+        });
+        let source = lines.collect::<Vec<_>>().join("\n");
+        let tree = Node::parse("deploy/keybound.yaml", &source).unwrap();
+        let mut findings = Findings::new("deploy/keybound.yaml", &source);
+        shape::check(&schema(), &tree, "", &mut findings);
+        assert_eq!(findings.into_problems(), []);
+        each_key(&schema(), "", &mut |path, _| {
+            let keys: Vec<_> = path.split('.').skip(1).collect();
+            assert!(has(&tree, &keys), "{path} is not in the example");
+        });
+    }
+
+    #[test]
+    fn the_reference_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/config.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, reference()).unwrap();
+        }
+        let stored = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(stored == reference(), "docs/config.md is stale: run UPDATE_DOCS=1 cargo test config");
+    }
+}

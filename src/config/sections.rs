@@ -1,0 +1,206 @@
+//! The sections that `Config` keeps as they are written.
+//!
+//! Their values are right when the file's shape is right; the few rules across keys are checked where `Config` is made.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// TLS of a check listener.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file with our certificate chain, leaf first.
+    pub certificate: PathBuf,
+    /// PEM file with the private key of that certificate.
+    pub key: PathBuf,
+    /// PEM file with the CA that callers' certificates must chain to; callers need no certificate if absent.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+    /// URI or DNS names (SANs) of the callers let in; every certificate of `client_ca` if absent. Needs `client_ca`.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub callers: Option<Vec<String>>,
+}
+
+/// Where the bundle is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bundle {
+    /// The directory that holds the bundle.
+    pub directory: PathBuf,
+    /// How often its content is looked at, in seconds; it is reloaded when its hash has changed.
+    #[serde(default = "two")]
+    #[schemars(range(min = 1, max = 60))]
+    pub poll_seconds: u64,
+}
+
+/// A set of demands that goes beyond the sections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// what the other keys say
+    #[default]
+    Default,
+    /// FAPI 2.0: only ES256, PS256, `EdDSA` and Ed25519, for tokens and proofs; APIs require nonces unless they say otherwise
+    Fapi2,
+}
+
+/// How keys are fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Jwks {
+    /// How often keys are fetched, in seconds.
+    #[schemars(range(min = 10, max = 86_400))]
+    pub refresh_seconds: u64,
+    /// The least time between two fetches because of an unknown `kid`, in seconds, per issuer.
+    #[schemars(range(min = 1, max = 3_600))]
+    pub cooldown_seconds: u64,
+    /// How long the last good keys serve without a refresh, in seconds; not below `refresh_seconds`.
+    #[schemars(range(min = 60, max = 604_800))]
+    pub max_age_seconds: u64,
+    /// A directory for the last good keys, so that a start does not depend on the issuer; none if absent.
+    pub cache_directory: Option<PathBuf>,
+    /// PEM file with CAs to trust when fetching, besides the built-in ones.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for Jwks {
+    fn default() -> Self {
+        Self {
+            refresh_seconds: 300,
+            cooldown_seconds: 30,
+            max_age_seconds: 86_400,
+            cache_directory: None,
+            ca_file: None,
+        }
+    }
+}
+
+/// How many used proofs are remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Spent {
+    /// How many proofs are remembered at once. A full store denies.
+    #[schemars(range(min = 1_000, max = 100_000_000))]
+    pub capacity: usize,
+    /// The most of it that one client may fill, in percent.
+    #[schemars(range(min = 1, max = 100))]
+    pub client_share_percent: u8,
+}
+
+impl Default for Spent {
+    fn default() -> Self {
+        Self { capacity: 1_000_000, client_share_percent: 10 }
+    }
+}
+
+/// What the API behind Envoy is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Upstream {
+    /// Whether `authorization` and `dpop` are removed on the way to the API.
+    pub strip_credentials: bool,
+    /// Headers that tell the API who called; `null` leaves one out. Lower case, no underscores, each name once, and
+    /// none that means something else.
+    pub identity_headers: IdentityHeaders,
+}
+
+/// The headers that tell the API who called: lower-case names, unique, none that means something else.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdentityHeaders {
+    /// Header for the token's issuer.
+    pub issuer: Option<String>,
+    /// Header for the client.
+    pub client: Option<String>,
+    /// Header for the subject.
+    pub subject: Option<String>,
+    /// Header for how the sender was proven: `mtls`, `dpop` or `none`.
+    pub proof: Option<String>,
+    /// Header for the decision id.
+    pub decision: Option<String>,
+}
+
+impl Default for IdentityHeaders {
+    fn default() -> Self {
+        Self {
+            issuer: Some("x-keybound-issuer".to_owned()),
+            client: Some("x-keybound-client".to_owned()),
+            subject: Some("x-keybound-subject".to_owned()),
+            proof: Some("x-keybound-proof".to_owned()),
+            decision: Some("x-keybound-decision".to_owned()),
+        }
+    }
+}
+
+/// Bounds on the work in flight.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// How many checks run at once; one more is shed with `fault_overloaded`.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub in_flight: usize,
+    /// How long one check may take, in milliseconds; keep it below the timeout that Envoy has for it.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub deadline_milliseconds: u64,
+    /// How long checks in flight may finish at shutdown, in seconds.
+    #[schemars(range(min = 0, max = 300))]
+    pub drain_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { in_flight: 1024, deadline_milliseconds: 150, drain_seconds: 10 }
+    }
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// The least severe level that is written.
+    pub level: Level,
+    /// How many of the allowed requests are logged, in percent; denials always are.
+    #[schemars(range(min = 0, max = 100))]
+    pub allow_sample_percent: u8,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: Level::Info, allow_sample_percent: 1 }
+    }
+}
+
+/// How severe a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// what is broken
+    Error,
+    /// what somebody should look at
+    Warn,
+    /// decisions, reloads, start and stop
+    Info,
+    /// steps inside
+    Debug,
+}
+
+/// Protected resource metadata.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metadata {
+    /// Whether documents are served and challenges point to them.
+    pub enabled: bool,
+}
+
+impl Default for Metadata {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+fn two() -> u64 {
+    2
+}
