@@ -41,7 +41,7 @@ check: fmt-check lint doc deny test ## Everything a change must pass: format, li
 tools: $(VENV_STAMP) $(NODE_STAMP) ## Install the demo's and the tests' partners into .tools (once)
 
 deny: $(CARGO_DENY_STAMP) ## Check licences, banned crates and sources of the dependency tree
-	$(TOOLS)/bin/cargo-deny --locked check licenses bans sources
+	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
 
 fmt: need-rust ## Format the Rust code
 	$(CARGO) fmt
