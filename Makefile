@@ -18,7 +18,7 @@ CARGO_DENY_STAMP := $(TOOLS)/.cargo-deny-$(CARGO_DENY_VERSION)
 .DELETE_ON_ERROR:
 # Steps print in order, and cargo locks the target directory anyway.
 .NOTPARALLEL:
-.PHONY: help demo test e2e conformance check tools deny fmt fmt-check lint doc need-rust need-cc need-python need-node
+.PHONY: help demo test e2e conformance check tools deny deploy-check fmt fmt-check lint doc need-rust need-cc need-python need-node
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,12 +36,15 @@ e2e: tools need-rust need-cc ## Run only the tests that go through a real Envoy
 conformance: tools need-rust need-cc ## Run the conformance table and print it
 	$(CARGO) test --locked --test conformance -- --nocapture
 
-check: fmt-check lint doc deny test ## Everything a change must pass: format, lints, docs, licences and bans, tests
+check: fmt-check lint doc deny deploy-check test ## Everything a change must pass: format, lints, docs, licences and bans, deploy files, tests
 
 tools: $(VENV_STAMP) $(NODE_STAMP) ## Install the demo's and the tests' partners into .tools (once)
 
 deny: $(CARGO_DENY_STAMP) ## Check licences, banned crates and sources of the dependency tree
 	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
+
+deploy-check: tools ## Let Envoy validate the configuration in deploy/
+	@$(NODE) deploy/demo/demo.mjs --validate
 
 fmt: need-rust ## Format the Rust code
 	$(CARGO) fmt
