@@ -20,7 +20,8 @@ function keyboundConfig({ directory, ports, servers }) {
     ({ issuer, jwks }) => `  - issuer: ${issuer}
     keys: { file: ${jwks} }
     audiences: [${Object.keys(resources).join(', ')}]
-    algorithms: [ES256]`,
+    algorithms: [ES256]
+    max_lifetime_seconds: 300`,
   );
   return `listeners:
   check:
