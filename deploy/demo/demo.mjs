@@ -156,6 +156,13 @@ function differences(step, client, { answer, asksForNonce }, decision) {
 /// The denial code of a decision; an allow has none.
 const denialIn = (decision) => (decision.code && decision.code !== 'allowed' ? decision.code : null);
 
+/// Why policy said no: what the authors of the deciding policies wrote, or that none permits.
+function reasonsOf(decision, why) {
+  if (decision.code === 'policy_not_permitted') return ['no policy permits it'];
+  if (!denialIn(decision)?.startsWith('policy_')) return [];
+  return (decision.policies ?? []).map((id) => why[id]).filter(Boolean);
+}
+
 async function play(scene, why) {
   let failed = 0;
   say(`${' '.repeat(4)}${'what is tried'.padEnd(42)}${'HTTP'.padEnd(6)}${'decision'.padEnd(26)}policy`);
@@ -178,7 +185,7 @@ async function play(scene, why) {
     const policies = (decision.policies ?? []).join(', ') || '-';
     const word = denialIn(decision) ?? (decision.decision_id ? 'allowed' : '(none told)');
     tell(!wrong.length, played.answer.status, word, policies);
-    if (denialIn(decision)?.startsWith('policy_')) for (const id of decision.policies ?? []) if (why[id]) say(`${' '.repeat(6)}because: ${why[id]}`);
+    for (const reason of reasonsOf(decision, why)) say(`${' '.repeat(6)}because: ${reason}`);
     for (const line of wrong) say(`${' '.repeat(6)}${line}`);
     failed += wrong.length ? 1 : 0;
   }

@@ -62,6 +62,7 @@ export const steps = [
 
   { title: 'What policy says' },
   { tell: 'a write without the scope for it', request: `POST ${PAY}/payments`, token: 'batch', expect: [403, 'scope_insufficient'] },
+  { tell: 'a write with it, by an invoicing client', request: `POST ${PAY}/payments`, token: 'robot', expect: [403, 'policy_not_permitted'] },
 
   { title: 'An API that demands nonces' },
   { tell: 'first call: here is a nonce', request: `GET ${ACCOUNTS}/accounts/7`, token: 'robot', expect: [401, 'proof_nonce_required'] },
