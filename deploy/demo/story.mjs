@@ -1,0 +1,70 @@
+// The story as data: who holds which token, what each step tries, and what must come of it.
+//
+// A step is sent by a well-behaved client (oauth4webapi) unless it says how it differs:
+//   token        whose token is sent; without it no credential is sent
+//   as           the scheme, when it is not the one the token was issued for
+//   certificate  the client certificate of the connection; null sends none; default: the token owner's
+//   proof        'again' (the very bytes of the step before) | 'none' | { url, method, key: 'stranger' } (forged so)
+//   headers      what an attacker adds
+// `expect` is [HTTP status, denial code or null, deciding policy or undefined], or 'handshake refused'; it is asserted.
+
+const AS = 'https://as.example.com';
+const PAY = 'https://pay.example.com';
+const ACCOUNTS = 'https://accounts.example.com';
+
+export const issuers = [AS, 'https://partner-as.example.net'];
+
+/// Audience → the scopes a token for it may carry.
+export const resources = {
+  'https://api.example.com': 'payments.read payments.write accounts.read',
+};
+
+export const tokens = {
+  robot: { issuer: AS, id: 'invoice-robot', resource: 'https://api.example.com', scope: 'payments.read payments.write accounts.read' },
+  batch: {
+    issuer: AS,
+    id: 'batch-settlement',
+    resource: 'https://api.example.com',
+    scope: 'payments.read',
+    certificate: 'client-1',
+    spiffe_id: 'spiffe://example.com/client-1',
+  },
+};
+
+const payment = `GET ${PAY}/payments/42`;
+const allowed = (policy) => [200, null, policy];
+
+export const steps = [
+  { title: 'Without a token' },
+  { tell: 'a public operation', request: `GET ${PAY}/health`, expect: allowed() },
+  { tell: 'any other', request: payment, expect: [401, 'credential_missing'] },
+
+  { title: 'A token bound to a key (DPoP, RFC 9449)' },
+  { tell: 'its owner', request: payment, token: 'robot', expect: allowed() },
+  { tell: 'the same request and proof, replayed', request: payment, token: 'robot', proof: 'again', expect: [401, 'proof_replayed'] },
+  { tell: 'the token stolen, sent as Bearer', request: payment, token: 'robot', as: 'Bearer', proof: 'none', expect: [401, 'binding_scheme_mismatch'] },
+  { tell: 'stolen, with a proof by another key', request: payment, token: 'robot', proof: { key: 'stranger' }, expect: [401, 'proof_key_mismatch'] },
+  { tell: 'a proof made for another URL', request: payment, token: 'robot', proof: { url: `${PAY}/payments/7` }, expect: [401, 'proof_target_mismatch'] },
+  { tell: 'a proof made for another method', request: payment, token: 'robot', proof: { method: 'POST' }, expect: [401, 'proof_method_mismatch'] },
+  {
+    tell: 'its owner, forging identity headers',
+    request: payment,
+    token: 'robot',
+    headers: { 'x-keybound-client': 'root', 'x-keybound-subject': 'root' },
+    expect: allowed(),
+  },
+
+  { title: 'A token bound to a certificate (mutual TLS, RFC 8705)' },
+  { tell: 'with its certificate', request: payment, token: 'batch', expect: allowed() },
+  { tell: "with another client's certificate", request: payment, token: 'batch', certificate: 'client-2', expect: [401, 'certificate_mismatch'] },
+  { tell: 'without a certificate', request: payment, token: 'batch', certificate: null, expect: [401, 'certificate_missing'] },
+  { tell: 'with a certificate of an unknown CA', request: payment, token: 'batch', certificate: 'rogue', expect: 'handshake refused' },
+
+  { title: 'What policy says' },
+  { tell: 'a write without the scope for it', request: `POST ${PAY}/payments`, token: 'batch', expect: [403, 'scope_insufficient'] },
+  { tell: 'a write with it, by an invoicing client', request: `POST ${PAY}/payments`, token: 'robot', expect: [403, 'policy_not_permitted'] },
+
+  { title: 'An API that demands nonces' },
+  { tell: 'first call: here is a nonce', request: `GET ${ACCOUNTS}/accounts/7`, token: 'robot', expect: [401, 'proof_nonce_required'] },
+  { tell: 'the client tries again with it', request: `GET ${ACCOUNTS}/accounts/7`, token: 'robot', expect: allowed() },
+];
