@@ -1,11 +1,9 @@
 //! keybound
 
+pub mod bundle;
 pub mod config;
 pub mod decision;
+pub mod edge;
+pub mod operator;
 pub mod problem;
-
-/// The messages of Envoy's external authorization API, compiled from `proto/`.
-pub mod proto {
-    #![allow(missing_docs, clippy::pedantic, reason = "generated code")]
-    tonic::include_proto!("envoy.service.auth.v3");
-}
+pub mod telemetry;

@@ -58,7 +58,6 @@ impl Node {
                 flow_nesting_limit: 16,
                 max_total_scalar_bytes: 1_048_576,
             },
-            emit_comments: false,
             // Repeated keys are kept, to be reported all at once; `<<` is then a key like any other, and unknown.
             duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
             merge_keys: serde_saphyr::MergeKeyPolicy::AsOrdinary,

@@ -132,6 +132,12 @@ struct Shown {
     chain: Vec<Vec<u8>>,
 }
 
+/// The names in a certificate whose chain the caller has verified; `None` if they cannot be read.
+#[must_use]
+pub fn names_of(verified: &[u8]) -> Option<CertificateNames> {
+    names::read(verified).ok()
+}
+
 /// Reads the certificate from the configured source; `Ok(None)` when none was presented.
 ///
 /// `now` is in Unix seconds; only the chain check of [`ChainTrust::Keybound`] looks at it.

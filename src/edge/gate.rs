@@ -1,0 +1,83 @@
+//! The whole path of one check, minus the socket: bytes in, answer out. It never fails: whatever goes wrong is a denial.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tonic::codegen::Bytes;
+
+use crate::config::Upstream;
+use crate::decision::denial::Denial;
+use crate::decision::facts::RequestFacts;
+use crate::decision::snapshot::Snapshot;
+use crate::decision::{Decision, Examined, examine};
+use crate::edge::proto::CheckResponse;
+use crate::edge::spent::memory::Memory;
+use crate::edge::{clock, reply, wire};
+use crate::telemetry::log;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::record::{DecisionId, DecisionRecord};
+
+/// Judges checks. One for the process.
+pub struct Gate {
+    /// What is known now; a check loads it once.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// The memory of spent proofs.
+    pub spent: Arc<Memory>,
+    /// What the upstream is told.
+    pub upstream: Upstream,
+    /// From the arrival of a check to its answer, at most.
+    pub deadline: Duration,
+    /// Of the allows, this many percent are logged.
+    pub allow_sample_percent: u8,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Gate {
+    /// Answers one check. `message` is the CheckRequest, or why there is none; `arrived` is when it began to come in.
+    #[must_use]
+    pub fn check(&self, point: &str, message: Result<Bytes, Denial>, arrived: Instant) -> CheckResponse {
+        let judged = catch_unwind(AssertUnwindSafe(|| self.judge(point, message, clock::now())));
+        let mut decision = judged.unwrap_or_else(|_| Decision::refuse(Denial::FaultInternal));
+        let took = arrived.elapsed();
+        if took > self.deadline {
+            // The caller may have given up already; an answer that late must not allow.
+            decision = Decision::refuse(Denial::FaultDeadline);
+        }
+        let mut random = [0; 16];
+        // Without random bytes the id is all zeros: the answer stands, only its name is lost.
+        if aws_lc_rs::rand::fill(&mut random).is_err() {
+            tracing::error!("no random bytes for a decision id");
+        }
+        let record = DecisionRecord::new(DecisionId::new(random), point, took, &decision);
+        self.metrics.decided(&record);
+        log::decision(&record, self.allow_sample_percent, random.first().copied().unwrap_or_default());
+        reply::write(&decision, &record, &self.upstream)
+    }
+
+    fn judge(&self, point: &str, message: Result<Bytes, Denial>, now: i64) -> Decision {
+        let snapshot = self.snapshot.load_full();
+        let request = match message.and_then(wire::decode) {
+            Ok(request) => request,
+            Err(denial) => return Decision::refuse(denial),
+        };
+        let facts = wire::raw(&request).and_then(|raw| RequestFacts::new(point, &raw));
+        let facts = match facts {
+            Ok(facts) => facts,
+            Err(denial) => return Decision::refuse(denial),
+        };
+        let mut examined = examine(&snapshot, &facts, now);
+        if let Examined::Needs(unsettled) = examined {
+            let spending = self.spent.spend(unsettled.spend(), now);
+            examined = unsettled.settle(spending);
+        }
+        match examined {
+            Examined::Ended(decision) => *decision,
+            Examined::Proven(proven) => proven.conclude(),
+            // A settled proof is not asked for again; if it were, nothing would be proven.
+            Examined::Needs(_) => Decision::refuse(Denial::FaultInternal),
+        }
+    }
+}

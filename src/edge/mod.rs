@@ -1,0 +1,16 @@
+//! Everything that touches the outside: sockets, files, the clock, tasks. It decides nothing.
+//!
+//! A check comes in through [`listen`] and [`service`], is judged in [`gate`] (bytes in, answer out, nothing in between that waits),
+//! and leaves through [`reply`]. [`keeper`] publishes what decisions read; [`health`] says whether to ask at all.
+
+pub mod clock;
+pub mod gate;
+pub mod health;
+pub mod keeper;
+pub mod listen;
+pub mod proto;
+pub mod reply;
+pub mod serve;
+pub mod service;
+pub mod spent;
+pub mod wire;

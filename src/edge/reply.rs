@@ -1,0 +1,172 @@
+//! From a decision to the CheckResponse: the only place where one is made.
+//!
+//! A denial is always a `denied_response` with a status code that is not 0: Envoy allows on code 0 alone, and an
+//! `error_response` would obey `failure_mode_allow`. Every identity header is either set (overwriting) or removed, never both:
+//! Envoy removes after it sets.
+
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct, Value};
+use tonic::codegen::Bytes;
+
+use crate::config::{IdentityHeaders, Upstream};
+use crate::decision::{Decision, Identity, Refusal, Verdict};
+use crate::edge::proto::{
+    CheckResponse, DeniedHttpResponse, HeaderAppendAction, HeaderValue, HeaderValueOption, HttpStatus, OkHttpResponse,
+    Status, check_response::HttpResponse,
+};
+use crate::telemetry::record::DecisionRecord;
+
+/// Writes the answer.
+#[must_use]
+pub fn write(decision: &Decision, record: &DecisionRecord<'_>, upstream: &Upstream) -> CheckResponse {
+    let (code, answer) = match &decision.verdict {
+        Verdict::Allowed { identity, nonce, .. } => {
+            (0, HttpResponse::OkResponse(ok(Some(identity), record, upstream, nonce.as_deref())))
+        }
+        Verdict::Observed { .. } | Verdict::Public => (0, HttpResponse::OkResponse(ok(None, record, upstream, None))),
+        Verdict::Denied(refusal) => {
+            (refusal.denial.grpc_code().get(), HttpResponse::DeniedResponse(denied(refusal, record)))
+        }
+    };
+    CheckResponse {
+        status: Some(Status { code, message: Bytes::new() }),
+        http_response: Some(answer),
+        dynamic_metadata: Some(metadata(record)),
+    }
+}
+
+fn ok(
+    identity: Option<&Identity>,
+    record: &DecisionRecord<'_>,
+    upstream: &Upstream,
+    nonce: Option<&str>,
+) -> OkHttpResponse {
+    let mut headers = Vec::new();
+    let mut remove = Vec::new();
+    for (name, value) in identity_headers(&upstream.identity_headers, identity, record) {
+        match value {
+            Some(value) => headers.push(set(&name, &value)),
+            None => remove.push(Bytes::from(name)),
+        }
+    }
+    // A public operation takes no credential, so none goes on to what does not expect one.
+    if upstream.strip_credentials || record.code() == "public" {
+        remove.push(Bytes::from_static(b"authorization"));
+        remove.push(Bytes::from_static(b"dpop"));
+    }
+    OkHttpResponse {
+        headers,
+        headers_to_remove: remove,
+        response_headers_to_add: nonce.map(nonce_headers).unwrap_or_default(),
+    }
+}
+
+/// Each configured header with its value; without one it is removed.
+fn identity_headers(
+    names: &IdentityHeaders,
+    identity: Option<&Identity>,
+    record: &DecisionRecord<'_>,
+) -> Vec<(String, Option<String>)> {
+    let client = identity.map(|identity| &identity.client);
+    let values = [
+        (&names.issuer, client.map(|client| client.issuer.as_str())),
+        (&names.client, client.map(|client| client.id.as_str())),
+        (&names.subject, identity.and_then(|identity| identity.subject.as_deref())),
+        (&names.proof, identity.map(|identity| identity.proof.name())),
+        (&names.decision, Some(record.id.as_str())),
+    ];
+    let configured = values.into_iter().filter_map(|(name, value)| name.as_ref().map(|name| (name, value)));
+    configured.map(|(name, value)| (name.clone(), value.map(field_value))).collect()
+}
+
+/// A claim's text as a field value: visible ASCII stays, everything else and `%` itself is percent-encoded, so that no two
+/// identities read alike and none breaks the header.
+fn field_value(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' {
+            value.push(char::from(byte));
+        } else {
+            value.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    value
+}
+
+fn denied(refusal: &Refusal, record: &DecisionRecord<'_>) -> DeniedHttpResponse {
+    let row = refusal.denial.row();
+    let mut headers = vec![set("content-type", "application/problem+json")];
+    headers.extend(refusal.challenge.iter().map(|challenge| append("www-authenticate", challenge)));
+    headers.extend(refusal.nonce.as_deref().map(nonce_headers).unwrap_or_default());
+    if row.status == 401 {
+        // Browser clients must be able to read both (RFC 9449 §7.1, §8).
+        headers.push(append("access-control-expose-headers", "WWW-Authenticate, DPoP-Nonce"));
+    }
+    DeniedHttpResponse {
+        status: Some(HttpStatus { code: i32::from(row.status) }),
+        headers,
+        body: problem(refusal, record),
+    }
+}
+
+/// RFC 9457. One text per class: the code is for operators, who find it by the decision id.
+fn problem(refusal: &Refusal, record: &DecisionRecord<'_>) -> Bytes {
+    let row = refusal.denial.row();
+    let body = serde_json::json!({
+        "type": format!("urn:keybound:denial:{}", row.class.name()),
+        "title": row.class.text(),
+        "status": row.status,
+        "decision_id": record.id.as_str(),
+    });
+    Bytes::from(body.to_string())
+}
+
+/// RFC 9449 §8.2: an answer with a nonce is not for caches.
+fn nonce_headers(nonce: &str) -> Vec<HeaderValueOption> {
+    vec![set("dpop-nonce", nonce), set("cache-control", "no-store")]
+}
+
+fn set(name: &str, value: &str) -> HeaderValueOption {
+    header(name, value, HeaderAppendAction::OverwriteIfExistsOrAdd)
+}
+
+fn append(name: &str, value: &str) -> HeaderValueOption {
+    header(name, value, HeaderAppendAction::AppendIfExistsOrAdd)
+}
+
+fn header(name: &str, value: &str, action: HeaderAppendAction) -> HeaderValueOption {
+    let header = HeaderValue {
+        key: Bytes::copy_from_slice(name.as_bytes()),
+        value: Bytes::copy_from_slice(value.as_bytes()),
+        raw_value: Bytes::new(),
+    };
+    HeaderValueOption { header: Some(header), append_action: action.into() }
+}
+
+/// What Envoy's access log and later filters see under `envoy.filters.http.ext_authz`.
+fn metadata(record: &DecisionRecord<'_>) -> Struct {
+    let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
+    let list = |texts: Vec<&str>| {
+        let values = texts.into_iter().map(text).collect();
+        Value { kind: Some(Kind::ListValue(ListValue { values })) }
+    };
+    let mut fields = vec![
+        ("decision_id", text(record.id.as_str())),
+        ("code", text(record.code())),
+        ("mode", text(record.mode())),
+        ("policies", list(record.policies().iter().map(|policy| policy.id.as_str()).collect())),
+    ];
+    let mut optional = |name, value: Option<&str>| fields.extend(value.map(|value| (name, text(value))));
+    optional("api", record.api());
+    optional("action", record.action());
+    optional("issuer", record.client().map(|client| client.issuer.as_str()));
+    optional("client", record.client().map(|client| client.id.as_str()));
+    optional("proof", record.proof());
+    optional("would_be", record.would_be().map(crate::decision::denial::Denial::slug));
+    optional("reason", record.policies().first().map(|policy| policy.reason.as_str()));
+    let waived: Vec<_> = record.waived().collect();
+    if !waived.is_empty() {
+        fields.push(("waived", list(waived)));
+    }
+    Struct { fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+}

@@ -1,0 +1,266 @@
+//! The process: listeners, workers, the keeper, health, signals. One owner for each; one that ends, ends the process.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::future::{join_all, select_all};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server;
+use tonic::transport::server::Router;
+
+use crate::config::{CheckListener, Config, Limits};
+use crate::edge::gate::Gate;
+use crate::edge::health::Health;
+use crate::edge::keeper::Keeper;
+use crate::edge::listen::{BACKLOG, Connection, Door, Listener};
+use crate::edge::service::CheckService;
+use crate::edge::spent::memory::Memory;
+use crate::edge::{clock, proto};
+use crate::telemetry::metrics::Metrics;
+
+/// After the drain, how long work in flight may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Room for Envoy's bursts: one check's headers fit many times.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+/// Checks that Envoy gives up (its timeout) come as resets; a burst of them must not end the connection for the others.
+const RESETS: usize = 65_536;
+
+/// Why the process ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// A listener could not be bound.
+    #[error("cannot listen on {address}: {why}")]
+    Bind {
+        /// The address, as configured.
+        address: String,
+        /// The operating system's word.
+        why: String,
+    },
+    /// The files of a TLS listener cannot be used.
+    #[error(transparent)]
+    Tls(#[from] crate::edge::listen::DoorRefused),
+    /// Something that must run for ever has ended.
+    #[error("{0} has ended")]
+    Task(&'static str),
+    /// The operating system refused something.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Opens the TLS files of every listener, as the start does.
+///
+/// # Errors
+/// [`Ended::Tls`].
+pub fn doors(config: &Config) -> Result<Vec<Option<Door>>, Ended> {
+    let open = |listener: &CheckListener| Ok(listener.tls.as_ref().map(Door::open).transpose()?);
+    config.listeners.check.iter().map(open).collect()
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// [`Ended`], unless it was a signal.
+pub fn serve(config: Arc<Config>, keeper: Keeper, metrics: Arc<Metrics>) -> Result<(), Ended> {
+    quiet_panics();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(run(config, keeper, metrics));
+    runtime.shutdown_background();
+    ended
+}
+
+async fn run(config: Arc<Config>, keeper: Keeper, metrics: Arc<Metrics>) -> Result<(), Ended> {
+    let doors = doors(&config)?;
+    let snapshot = Arc::new(ArcSwap::from_pointee(keeper.snapshot()));
+    let spent = &config.proofs.spent;
+    let watermark = clock::now().saturating_add(config.proofs.rules.future_skew_seconds);
+    let memory = Arc::new(Memory::new(spent.capacity, spent.client_share_percent, watermark));
+    let required = config.issuers.iter().filter(|issuer| issuer.required);
+    let required = required.map(|issuer| issuer.rules.issuer.clone()).collect();
+    let health = Arc::new(Health::new(Arc::clone(&snapshot), Arc::clone(&memory), Arc::clone(&metrics), required));
+    let gate = Arc::new(Gate {
+        snapshot: Arc::clone(&snapshot),
+        spent: memory,
+        upstream: config.upstream.clone(),
+        deadline: Duration::from_millis(config.limits.deadline_milliseconds),
+        allow_sample_percent: config.log.allow_sample_percent,
+        metrics: Arc::clone(&metrics),
+    });
+    let (reporter, grpc_health) = tonic_health::server::health_reporter();
+    // tonic-health says SERVING of itself before anybody knows.
+    reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+    let listeners = bind(&config).await?;
+    let probes = probes(config.listeners.probes).await?;
+    let (stop, stopped) = watch::channel(false);
+    let in_flight = Arc::new(Semaphore::new(config.limits.in_flight));
+    let (senders, workers) = workers(&config, stopped, |listener: &CheckListener| {
+        let check = CheckService::new(Arc::clone(&gate), &listener.name, Arc::clone(&in_flight));
+        router(&config.limits, check, listener.reflection).add_service(grpc_health.clone())
+    })?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), workers = workers.len(), "started");
+
+    let accepts = join_all(
+        listeners
+            .into_iter()
+            .zip(doors)
+            .zip(senders)
+            .map(|((listener, door), senders)| listener.accept_into(door, senders)),
+    );
+    let reload = Arc::new(Notify::new());
+    let mut workers = select_all(workers);
+    tokio::select! {
+        _ = accepts => Err(Ended::Task("a listener")),
+        () = keeper.keep(snapshot, metrics, Arc::clone(&reload)) => Err(Ended::Task("the keeper of the snapshot")),
+        () = health.report(reporter) => Err(Ended::Task("health")),
+        _ = serve_probes(probes, Arc::clone(&health)) => Err(Ended::Task("the probes listener")),
+        _ = &mut workers => Err(Ended::Task("a worker")),
+        ended = reload_on_hangup(reload) => Err(ended),
+        ended = until_told_to_end(&health, &config.limits) => ended,
+    }?;
+    // Connections are told to go; what is in flight is answered.
+    stop.send_replace(true);
+    let (_, _, rest) = tokio::time::timeout(LAST_WORDS, workers).await.unwrap_or((Ok(()), 0, Vec::new()));
+    if tokio::time::timeout(LAST_WORDS, join_all(rest)).await.is_err() {
+        tracing::warn!("some checks were still in flight at the end");
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// A panic says where, never what: its message could quote what was being read.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "a defect: panicked");
+    }));
+}
+
+async fn bind(config: &Config) -> Result<Vec<Listener>, Ended> {
+    let mut listeners = Vec::new();
+    for listener in &config.listeners.check {
+        let bound = Listener::bind(&listener.address).await;
+        listeners.push(
+            bound
+                .map_err(|error| Ended::Bind { address: format!("{:?}", listener.address), why: error.to_string() })?,
+        );
+    }
+    Ok(listeners)
+}
+
+async fn probes(address: Option<std::net::SocketAddr>) -> Result<Option<TcpListener>, Ended> {
+    let Some(address) = address else { return Ok(None) };
+    let bound = TcpListener::bind(address).await;
+    bound.map(Some).map_err(|error| Ended::Bind { address: address.to_string(), why: error.to_string() })
+}
+
+async fn serve_probes(listener: Option<TcpListener>, health: Arc<Health>) -> io::Result<()> {
+    match listener {
+        Some(listener) => axum::serve(listener, health.probes()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn router(limits: &Limits, check: CheckService, reflection: bool) -> Router {
+    // Above the bound on work in flight: a check over the bound must reach us and be denied, not be refused as a stream.
+    let streams = u32::try_from(limits.in_flight).unwrap_or(u32::MAX).saturating_mul(4).max(4096);
+    let reflection = reflection.then(|| {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTOR)
+            .build_v1()
+    });
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(streams)
+        .http2_max_pending_accept_reset_streams(Some(RESETS))
+        .http2_max_local_error_reset_streams(Some(RESETS))
+        .add_service(check)
+        .add_optional_service(reflection.and_then(Result::ok))
+}
+
+/// For each listener, the senders to every worker; and for each worker, what tells that it has ended.
+type Workers = (Vec<Vec<mpsc::Sender<Connection>>>, Vec<oneshot::Receiver<()>>);
+
+/// One thread and one runtime per core, each serving its share of every listener's connections.
+fn workers(
+    config: &Config,
+    stopped: watch::Receiver<bool>,
+    router: impl Fn(&CheckListener) -> Router,
+) -> Result<Workers, Ended> {
+    let count = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut senders: Vec<Vec<_>> = config.listeners.check.iter().map(|_| Vec::new()).collect();
+    let mut ends = Vec::new();
+    for _ in 0..count {
+        let mut servers = Vec::new();
+        for (listener, senders) in config.listeners.check.iter().zip(&mut senders) {
+            let (sender, receiver) = mpsc::channel::<Connection>(BACKLOG);
+            senders.push(sender);
+            servers.push((router(listener), receiver));
+        }
+        let stopped = stopped.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (ended, end) = oneshot::channel();
+        ends.push(end);
+        std::thread::Builder::new().name("keybound-worker".to_owned()).spawn(move || {
+            runtime.block_on(join_all(servers.into_iter().map(|(router, receiver)| {
+                let incoming = tokio_stream::StreamExt::map(ReceiverStream::new(receiver), Ok::<_, io::Error>);
+                let mut stopped = stopped.clone();
+                router.serve_with_incoming_shutdown(incoming, async move {
+                    // An error means that the process is ending without a word: the same.
+                    let told = stopped.wait_for(|stop| *stop).await.is_ok();
+                    tracing::debug!(told, "a worker was told to end");
+                })
+            })));
+            // The receiver may be gone when the process ends.
+            drop(ended.send(()));
+        })?;
+    }
+    Ok((senders, ends))
+}
+
+/// SIGHUP: look at the files now.
+async fn reload_on_hangup(reload: Arc<Notify>) -> Ended {
+    let mut hangups = match signal(SignalKind::hangup()) {
+        Ok(hangups) => hangups,
+        Err(error) => return Ended::Io(error),
+    };
+    while hangups.recv().await.is_some() {
+        reload.notify_one();
+    }
+    Ended::Task("the listener for signals")
+}
+
+/// SIGTERM: not ready any more, serve on until load balancers have noticed, then end. SIGINT, or a second SIGTERM: end now.
+async fn until_told_to_end(health: &Health, limits: &Limits) -> Result<(), Ended> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => return Ok(()),
+    }
+    health.drain();
+    tracing::info!(seconds = limits.drain_seconds, "draining");
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_secs(limits.drain_seconds)) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Where the file of a Unix socket listener is, to remove it at the end.
+#[must_use]
+pub fn socket_paths(config: &Config) -> Vec<PathBuf> {
+    let path = |listener: &CheckListener| match &listener.address {
+        crate::config::ListenAddress::Unix(path) => Some(path.clone()),
+        crate::config::ListenAddress::Tcp(_) => None,
+    };
+    config.listeners.check.iter().filter_map(path).collect()
+}

@@ -1,0 +1,256 @@
+//! Spent proofs in this process: bounded, sharded, one atomic insert.
+//!
+//! Entries sit in buckets by the time until which they must be remembered; a bucket is dropped whole when that time has passed, and
+//! never before: live entries are not evicted. A proof from before the watermark cannot be told from a spent one and is
+//! refused. One client may take only its share, so that it cannot fill the memory for the others.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::decision::binding::{Spend, Spending};
+
+/// Locks are held for well under a microsecond; 64 make two cores meet rarely.
+const SHARDS: usize = 64;
+/// How long a bucket is. Entries live up to this much longer than they must.
+const BUCKET_SECONDS: i64 = 32;
+
+/// Spent proofs in memory.
+pub struct Memory {
+    /// Keyed per process, so that nobody can choose keys that meet in one shard.
+    hasher: RandomState,
+    proofs: Vec<Mutex<Buckets<HashSet<u128>>>>,
+    clients: Vec<Mutex<HashMap<u64, Buckets<usize>>>>,
+    entries: AtomicUsize,
+    capacity: usize,
+    share: usize,
+    watermark: AtomicI64,
+    swept_at: AtomicI64,
+}
+
+/// Bucket number and content, oldest first.
+type Buckets<T> = VecDeque<(i64, T)>;
+
+impl Memory {
+    /// A memory for `capacity` proofs, of which one client may take `share_percent`. Proofs made at or before `watermark` (Unix
+    /// seconds) are refused: at start, now and the allowed future skew, because a proof may be dated that far ahead.
+    #[must_use]
+    pub fn new(capacity: usize, share_percent: u8, watermark: i64) -> Self {
+        let share = capacity.saturating_mul(usize::from(share_percent)).checked_div(100).unwrap_or(capacity).max(1);
+        Self {
+            hasher: RandomState::new(),
+            proofs: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            clients: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            entries: AtomicUsize::new(0),
+            capacity,
+            share,
+            watermark: AtomicI64::new(watermark),
+            swept_at: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// Proofs made at or before this time are refused, Unix seconds.
+    #[must_use]
+    pub fn watermark(&self) -> i64 {
+        self.watermark.load(Ordering::Acquire)
+    }
+
+    /// How many proofs are remembered.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    /// Remembers a proof, if it is fresh: one atomic step.
+    #[must_use]
+    pub fn spend(&self, spend: &Spend, now: i64) -> Spending {
+        if spend.made_at <= self.watermark() {
+            return Spending::Predates;
+        }
+        // 128 bits of a SHA-256: a collision would refuse a good proof, and nobody will find one.
+        let key = spend.key.first_chunk::<16>().map_or(0, |bytes| u128::from_le_bytes(*bytes));
+        let bucket = bucket_of(spend.until);
+        let Some(mut proofs) = lock(&self.proofs, self.hasher.hash_one(key)) else { return Spending::Full };
+        self.forget_expired(&mut proofs, now);
+        if proofs.iter().any(|(_, keys)| keys.contains(&key)) {
+            return Spending::Replayed;
+        }
+        if self.entries() >= self.capacity {
+            drop(proofs);
+            return self.sweep_and_refuse(now);
+        }
+        let client = self.hasher.hash_one(&spend.client);
+        let Some(mut clients) = lock(&self.clients, client) else { return Spending::Full };
+        let counts = clients.entry(client).or_default();
+        drop_expired(counts, now, |_| ());
+        let taken: usize = counts.iter().map(|(_, count)| *count).sum();
+        if taken >= self.share {
+            return Spending::ShareExceeded;
+        }
+        change(counts, bucket, |count| *count = count.saturating_add(1));
+        change(&mut proofs, bucket, |keys| {
+            keys.insert(key);
+        });
+        self.entries.fetch_add(1, Ordering::Relaxed);
+        Spending::Fresh
+    }
+
+    fn forget_expired(&self, proofs: &mut Buckets<HashSet<u128>>, now: i64) {
+        drop_expired(proofs, now, |keys| {
+            self.entries.fetch_sub(keys.len(), Ordering::Relaxed);
+        });
+    }
+
+    /// The memory is full, perhaps of entries whose time has passed in shards that nobody asked lately. They are dropped at most
+    /// once a second; this proof is refused, the next one finds the room.
+    fn sweep_and_refuse(&self, now: i64) -> Spending {
+        if self.swept_at.swap(now, Ordering::AcqRel) != now {
+            for shard in &self.proofs {
+                self.forget_expired(&mut held(shard), now);
+            }
+            for shard in &self.clients {
+                held(shard).retain(|_, counts| {
+                    drop_expired(counts, now, |_| ());
+                    !counts.is_empty()
+                });
+            }
+        }
+        Spending::Full
+    }
+}
+
+/// The first bucket that ends after `until`.
+fn bucket_of(until: i64) -> i64 {
+    until.div_euclid(BUCKET_SECONDS).saturating_add(1)
+}
+
+fn drop_expired<T>(buckets: &mut Buckets<T>, now: i64, mut dropped: impl FnMut(T)) {
+    while buckets.front().is_some_and(|(bucket, _)| bucket.saturating_mul(BUCKET_SECONDS) <= now) {
+        if let Some((_, content)) = buckets.pop_front() {
+            dropped(content);
+        }
+    }
+}
+
+/// Changes the content of a bucket, made where it belongs in the order if it is not there.
+fn change<T: Default>(buckets: &mut Buckets<T>, bucket: i64, change: impl FnOnce(&mut T)) {
+    let at = buckets.partition_point(|(number, _)| *number < bucket);
+    match buckets.get_mut(at) {
+        Some((number, content)) if *number == bucket => change(content),
+        _ => {
+            let mut content = T::default();
+            change(&mut content);
+            buckets.insert(at, (bucket, content));
+        }
+    }
+}
+
+fn lock<T>(shards: &[Mutex<T>], hash: u64) -> Option<MutexGuard<'_, T>> {
+    let index = usize::try_from(hash.checked_rem(u64::try_from(SHARDS).ok()?)?).ok()?;
+    shards.get(index).map(held)
+}
+
+/// A thread that panicked under the lock left a whole state: every change is one insert or one removal.
+fn held<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::decision::client::ClientId;
+    use std::sync::Arc;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn spend(key: u64, client: &str) -> Spend {
+        let mut bytes = [0; 32];
+        for (byte, from) in bytes.iter_mut().zip(key.to_le_bytes()) {
+            *byte = from;
+        }
+        let client = ClientId { issuer: "https://as.test".into(), id: client.into() };
+        Spend { key: bytes, client, made_at: NOW, by_nonce: false, until: NOW + 70 }
+    }
+
+    fn memory(capacity: usize, share_percent: u8) -> Memory {
+        Memory::new(capacity, share_percent, NOW - 1)
+    }
+
+    #[test]
+    fn dp_40_a_proof_is_fresh_once() {
+        let memory = memory(1_000, 100);
+        assert_eq!(memory.spend(&spend(1, "a"), NOW), Spending::Fresh);
+        assert_eq!(memory.spend(&spend(1, "a"), NOW), Spending::Replayed);
+        assert_eq!(memory.spend(&spend(2, "a"), NOW), Spending::Fresh);
+    }
+
+    #[test]
+    fn dp_40_of_many_at_once_exactly_one_is_fresh() {
+        let memory = Arc::new(memory(100_000, 100));
+        for key in 0..200 {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    let memory = Arc::clone(&memory);
+                    std::thread::spawn(move || memory.spend(&spend(key, "a"), NOW))
+                })
+                .collect();
+            let fresh = threads.into_iter().map(|thread| thread.join().unwrap());
+            assert_eq!(fresh.filter(|spending| *spending == Spending::Fresh).count(), 1);
+        }
+    }
+
+    #[test]
+    fn an_entry_lives_as_long_as_it_must_and_its_room_comes_back() {
+        let memory = memory(1_000, 100);
+        let one = spend(1, "a");
+        assert_eq!(memory.spend(&one, NOW), Spending::Fresh);
+        assert_eq!(memory.spend(&one, one.until), Spending::Replayed, "the last instant still counts");
+        assert_eq!(memory.entries(), 1);
+        assert_eq!(memory.spend(&one, one.until + BUCKET_SECONDS), Spending::Fresh);
+        assert_eq!(memory.entries(), 1);
+    }
+
+    #[test]
+    fn a_jti_with_another_iat_is_the_same_entry() {
+        let memory = memory(1_000, 100);
+        assert_eq!(memory.spend(&spend(1, "a"), NOW), Spending::Fresh);
+        let later = Spend { until: NOW + 600, made_at: NOW + 5, ..spend(1, "a") };
+        assert_eq!(memory.spend(&later, NOW), Spending::Replayed);
+        let earlier = Spend { until: NOW + 1, ..spend(1, "a") };
+        assert_eq!(memory.spend(&earlier, NOW), Spending::Replayed);
+    }
+
+    #[test]
+    fn proofs_from_before_the_watermark_are_refused() {
+        let memory = Memory::new(1_000, 100, NOW);
+        assert_eq!(memory.spend(&spend(1, "a"), NOW), Spending::Predates);
+        let after = Spend { made_at: NOW + 1, ..spend(1, "a") };
+        assert_eq!(memory.spend(&after, NOW), Spending::Fresh);
+    }
+
+    #[test]
+    fn dp_41_a_flooding_client_is_refused_and_others_are_served() {
+        let memory = memory(1_000, 10);
+        let outcomes: Vec<_> = (0..200).map(|key| memory.spend(&spend(key, "flood"), NOW)).collect();
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Spending::Fresh).count(), 100);
+        assert_eq!(outcomes.last(), Some(&Spending::ShareExceeded));
+        assert_eq!(memory.spend(&spend(900, "other"), NOW), Spending::Fresh);
+        assert_eq!(memory.spend(&spend(0, "flood"), NOW), Spending::Replayed, "nothing was evicted");
+    }
+
+    #[test]
+    fn a_full_memory_refuses_and_recovers_by_itself() {
+        let memory = memory(1_000, 100);
+        for key in 0..1_000 {
+            assert_eq!(memory.spend(&spend(key, "a"), NOW), Spending::Fresh);
+        }
+        assert_eq!(memory.spend(&spend(1_000, "b"), NOW), Spending::Full);
+        assert_eq!(memory.spend(&spend(0, "a"), NOW), Spending::Replayed);
+        let later = NOW + 70 + BUCKET_SECONDS;
+        let fresh = Spend { made_at: later, until: later + 70, ..spend(2_000, "b") };
+        let outcomes = [memory.spend(&fresh, later), memory.spend(&Spend { key: [9; 32], ..fresh }, later)];
+        assert!(outcomes.contains(&Spending::Fresh), "{outcomes:?}");
+    }
+}

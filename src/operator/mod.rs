@@ -1,0 +1,5 @@
+//! The commands of operators.
+
+pub mod check;
+pub mod schema;
+pub mod serve;

@@ -1,0 +1,127 @@
+//! What is told of a decision, everywhere.
+
+use std::time::Duration;
+
+use crate::decision::client::ClientId;
+use crate::decision::denial::Denial;
+use crate::decision::policy::DecidingPolicy;
+use crate::decision::{Decision, Verdict};
+
+/// Names one decision: 128 random bits, in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionId(String);
+
+impl DecisionId {
+    /// The id of these random bytes.
+    #[must_use]
+    pub fn new(random: [u8; 16]) -> Self {
+        Self(format!("{:032x}", u128::from_be_bytes(random)))
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One decision.
+pub struct DecisionRecord<'d> {
+    /// Its name.
+    pub id: DecisionId,
+    /// The enforcement point that asked.
+    pub point: &'d str,
+    /// How long the judgement took.
+    pub took: Duration,
+    decision: &'d Decision,
+}
+
+impl<'d> DecisionRecord<'d> {
+    /// The record of a decision.
+    #[must_use]
+    pub fn new(id: DecisionId, point: &'d str, took: Duration, decision: &'d Decision) -> Self {
+        Self { id, point, took, decision }
+    }
+
+    /// The denial's slug, or how the request was let through: `allowed`, `observed`, `public`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match &self.decision.verdict {
+            Verdict::Allowed { .. } => "allowed",
+            Verdict::Observed { .. } => "observed",
+            Verdict::Public => "public",
+            Verdict::Denied(refusal) => refusal.denial.slug(),
+        }
+    }
+
+    /// The denial, if it is one.
+    #[must_use]
+    pub fn denial(&self) -> Option<Denial> {
+        match &self.decision.verdict {
+            Verdict::Denied(refusal) => Some(refusal.denial),
+            Verdict::Allowed { .. } | Verdict::Observed { .. } | Verdict::Public => None,
+        }
+    }
+
+    /// In observe mode: the first denial that was softened.
+    #[must_use]
+    pub fn would_be(&self) -> Option<Denial> {
+        self.decision.findings.softened.first().copied()
+    }
+
+    /// The API, once it is known.
+    #[must_use]
+    pub fn api(&self) -> Option<&'d str> {
+        self.decision.findings.api.as_deref()
+    }
+
+    /// The action, once it is known.
+    #[must_use]
+    pub fn action(&self) -> Option<&'d str> {
+        self.decision.findings.action.as_deref()
+    }
+
+    /// The client of a verified token. An observed request names none: nobody may mistake it for proven.
+    #[must_use]
+    pub fn client(&self) -> Option<&'d ClientId> {
+        match self.decision.verdict {
+            Verdict::Observed { .. } => None,
+            Verdict::Allowed { .. } | Verdict::Public | Verdict::Denied(_) => self.decision.findings.client.as_ref(),
+        }
+    }
+
+    /// How the sender was proven.
+    #[must_use]
+    pub fn proof(&self) -> Option<&'static str> {
+        self.decision.findings.proof.map(crate::decision::binding::ProofMethod::name)
+    }
+
+    /// The policies that decided, or errored.
+    #[must_use]
+    pub fn policies(&self) -> &'d [DecidingPolicy] {
+        &self.decision.findings.policies
+    }
+
+    /// `enforce` or `observe`.
+    #[must_use]
+    pub fn mode(&self) -> &'static str {
+        if self.decision.findings.observing { "observe" } else { "enforce" }
+    }
+
+    /// Demands that an exception waived.
+    pub fn waived(&self) -> impl Iterator<Item = &'static str> + use<'d> {
+        self.decision.findings.waived.iter().map(|waiver| waiver.name())
+    }
+
+    /// Whether a `DPoP` header beside the scheme Bearer was ignored.
+    #[must_use]
+    pub fn stray_proof(&self) -> bool {
+        self.decision.findings.stray_proof
+    }
+
+    /// The bundle's revision.
+    #[must_use]
+    pub fn bundle(&self) -> Option<&'d str> {
+        self.decision.findings.bundle.as_deref()
+    }
+}
