@@ -1,4 +1,29 @@
-//! The client certificate.
+//! The client certificate: read from the one configured source, reduced to what is evidence.
+//!
+//! Proves: the SHA-256 of exactly one DER certificate (RFC 8705 §3.1) and, only where the chain above it is vouched
+//! for, the names in it. Trusts: Envoy for `source.*`; for a header, whoever the rules name as its writer; for the
+//! chain, what `ChainTrust` says. Refuses: more than one certificate, anything that is not exactly the grammar, a hop
+//! that is not listed. Possession of the key is not shown here: the TLS connection that the mesh ended has shown it.
+//!
+//! An expired certificate, or one of X.509 v1, still has a thumbprint: binding to a certificate is not trusting it.
+
+mod client_cert;
+mod names;
+mod pem;
+mod thumbprint;
+mod trust;
+mod xfcc;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+
+pub use names::CertificateNames;
+pub use thumbprint::confirmed_thumbprint;
+pub use trust::{TrustBundle, TrustBundleError};
 
 /// Where the client certificate comes from, and who vouches for it. Made by `config/`, never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +39,7 @@ pub struct CertificateRules {
 pub enum CertificateSource {
     /// There is none: a certificate-bound token cannot be used.
     None,
-    /// `source.certificate` of the CheckRequest (`include_peer_certificate`).
+    /// `source.certificate` of the `CheckRequest` (`include_peer_certificate`).
     EnvoyPeerCertificate,
     /// The `x-forwarded-client-cert` header.
     Xfcc(XfccRules),
@@ -46,4 +71,125 @@ pub enum ChainTrust {
     Envoy,
     /// We verify it against our own trust bundle.
     Keybound,
+}
+
+/// What the mesh says about the client certificate, straight from the request; borrowed.
+pub struct CertificateFacts<'a> {
+    /// `source.certificate`: URL-encoded PEM of the leaf; empty when there is none.
+    pub peer_certificate: &'a [u8],
+    /// `source.principal`: the identity of the direct peer.
+    pub peer_principal: &'a [u8],
+    /// Every field named exactly `x-forwarded-client-cert`, in order; with underscores it is another header (XF-11).
+    pub xfcc: &'a [&'a [u8]],
+    /// Every `client-cert` field, in order.
+    pub client_cert: &'a [&'a [u8]],
+    /// Every `client-cert-chain` field, in order.
+    pub client_cert_chain: &'a [&'a [u8]],
+}
+
+/// A client certificate from the one configured source.
+pub struct PeerCertificate {
+    thumbprint: [u8; 32],
+    names: Option<CertificateNames>,
+}
+
+impl PeerCertificate {
+    /// SHA-256 of the DER: what `x5t#S256` is compared with (RFC 8705 §3.1).
+    #[must_use]
+    pub fn thumbprint(&self) -> &[u8; 32] {
+        &self.thumbprint
+    }
+
+    /// The names in it; there are none unless the chain above it is vouched for.
+    #[must_use]
+    pub fn names(&self) -> Option<&CertificateNames> {
+        self.names.as_ref()
+    }
+}
+
+/// Says nothing about the certificate.
+impl fmt::Debug for PeerCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerCertificate").finish_non_exhaustive()
+    }
+}
+
+/// Why a certificate that was presented is not evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateDenial {
+    /// It cannot be read: not the grammar, not one certificate, not the element that the rules ask for.
+    Malformed,
+    /// It reads well, but nobody we trust vouches for it: an unlisted hop, another `By`, no chain to our bundle.
+    Untrusted,
+}
+
+/// What a source gave, before anybody vouched for it.
+struct Shown {
+    thumbprint: [u8; 32],
+    /// The DER; absent when the source gave the hash alone.
+    certificate: Option<Vec<u8>>,
+    /// Certificates that may link it to a root; neither ordered nor checked.
+    chain: Vec<Vec<u8>>,
+}
+
+/// Reads the certificate from the configured source; `Ok(None)` when none was presented.
+///
+/// `now` is in Unix seconds; only the chain check of [`ChainTrust::Keybound`] looks at it.
+///
+/// # Errors
+/// A certificate was presented, and it is not evidence.
+pub fn present(
+    rules: &CertificateRules,
+    trust: Option<&TrustBundle>,
+    facts: &CertificateFacts<'_>,
+    now: i64,
+) -> Result<Option<PeerCertificate>, CertificateDenial> {
+    let wants_chain = rules.chain == ChainTrust::Keybound;
+    let shown = match &rules.source {
+        CertificateSource::None => None,
+        CertificateSource::EnvoyPeerCertificate => from_envoy(facts.peer_certificate)?,
+        CertificateSource::Xfcc(xfcc) => xfcc::read(xfcc, facts.xfcc, facts.peer_principal, wants_chain)?,
+        CertificateSource::ClientCert { trusted_hops } => {
+            client_cert::read(trusted_hops, facts.client_cert, facts.client_cert_chain, facts.peer_principal)?
+        }
+    };
+    let Some(shown) = shown else { return Ok(None) };
+    let names = vouched_names(rules, trust, &shown, now)?;
+    Ok(Some(PeerCertificate { thumbprint: shown.thumbprint, names }))
+}
+
+fn from_envoy(peer_certificate: &[u8]) -> Result<Option<Shown>, CertificateDenial> {
+    if peer_certificate.is_empty() {
+        return Ok(None);
+    }
+    let certificate = pem::certificate(peer_certificate)?;
+    let thumbprint = thumbprint::of(&certificate)?;
+    // `source.certificate` is the leaf alone: our bundle must hold the intermediates.
+    Ok(Some(Shown { thumbprint, certificate: Some(certificate), chain: Vec::new() }))
+}
+
+/// The names, if the rules say who vouches for the chain and that holds.
+fn vouched_names(
+    rules: &CertificateRules,
+    trust: Option<&TrustBundle>,
+    shown: &Shown,
+    now: i64,
+) -> Result<Option<CertificateNames>, CertificateDenial> {
+    match (rules.chain, &shown.certificate) {
+        (ChainTrust::Nobody, _) | (ChainTrust::Envoy, None) => Ok(None),
+        // Another proxy ended that TLS connection: what Envoy verified is not this certificate.
+        (ChainTrust::Envoy, Some(_)) if matches!(rules.source, CertificateSource::ClientCert { .. }) => Ok(None),
+        (ChainTrust::Envoy, Some(certificate)) => names::read(certificate).map(Some),
+        // A hash alone cannot be followed to a root; and without a bundle nothing can.
+        (ChainTrust::Keybound, None) => Err(CertificateDenial::Untrusted),
+        (ChainTrust::Keybound, Some(certificate)) => {
+            trust.ok_or(CertificateDenial::Untrusted)?.verify(certificate, &shown.chain, now)?;
+            names::read(certificate).map(Some)
+        }
+    }
+}
+
+/// Whether `who` is one of the listed identities: exactly, never by prefix (SP-04). Nobody is never listed.
+fn listed(identities: &[String], who: &[u8]) -> bool {
+    !who.is_empty() && identities.iter().any(|identity| identity.as_bytes() == who)
 }
