@@ -22,7 +22,7 @@ mod tests;
 use core::fmt;
 
 pub use names::CertificateNames;
-pub use thumbprint::from_confirmation;
+pub use thumbprint::confirmed_thumbprint;
 pub use trust::{TrustBundle, TrustBundleError};
 
 /// Where the client certificate comes from, and who vouches for it. Made by `config/`, never changed.
@@ -79,7 +79,7 @@ pub struct CertificateFacts<'a> {
     pub peer_certificate: &'a [u8],
     /// `source.principal`: the identity of the direct peer.
     pub peer_principal: &'a [u8],
-    /// Every `x-forwarded-client-cert` field, in order.
+    /// Every field named exactly `x-forwarded-client-cert`, in order; with underscores it is another header (XF-11).
     pub xfcc: &'a [&'a [u8]],
     /// Every `client-cert` field, in order.
     pub client_cert: &'a [&'a [u8]],
@@ -130,12 +130,6 @@ struct Shown {
     certificate: Option<Vec<u8>>,
     /// Certificates that may link it to a root; neither ordered nor checked.
     chain: Vec<Vec<u8>>,
-}
-
-/// The names in a certificate whose chain the caller has verified; `None` if they cannot be read.
-#[must_use]
-pub fn names_of(verified: &[u8]) -> Option<CertificateNames> {
-    names::read(verified).ok()
 }
 
 /// Reads the certificate from the configured source; `Ok(None)` when none was presented.

@@ -87,7 +87,7 @@ fn mt_05_the_published_certificate_is_bound_to_whatever_its_version_and_dates() 
     for chain in [ChainTrust::Nobody, ChainTrust::Envoy] {
         let rules = rules(CertificateSource::EnvoyPeerCertificate, chain);
         let presented = present(&rules, None, &facts, NOW).unwrap().unwrap();
-        assert_eq!(Some(*presented.thumbprint()), from_confirmation(RFC8705_X5T_S256));
+        assert_eq!(Some(*presented.thumbprint()), confirmed_thumbprint(RFC8705_X5T_S256));
     }
 }
 

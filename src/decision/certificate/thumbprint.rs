@@ -62,7 +62,7 @@ pub(super) fn hex_pair(pair: &[u8]) -> Option<u8> {
 /// The thumbprint that an `x5t#S256` confirmation names (RFC 8705 §3.1): base64url without padding, 43 characters,
 /// canonical. Every other spelling names nothing.
 #[must_use]
-pub fn from_confirmation(x5t_s256: &str) -> Option<[u8; 32]> {
+pub fn confirmed_thumbprint(x5t_s256: &str) -> Option<[u8; 32]> {
     URL_SAFE_NO_PAD.decode(x5t_s256).ok()?.try_into().ok()
 }
 

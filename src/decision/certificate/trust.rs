@@ -97,12 +97,11 @@ impl TrustBundle {
     pub(super) fn verify(&self, certificate: &[u8], chain: &[Vec<u8>], now: i64) -> Result<(), CertificateDenial> {
         let seconds = u64::try_from(now).map_err(|_| CertificateDenial::Untrusted)?;
         // Presented ones are only candidates: webpki takes those that link, within its own budget of signatures.
-        let presented = chain.iter().filter(|link| link.as_slice() != certificate);
         let intermediates: Vec<CertificateDer<'_>> = self
             .intermediates
             .iter()
             .map(|ours| CertificateDer::from(ours.as_ref()))
-            .chain(presented.map(|theirs| CertificateDer::from(theirs.as_slice())))
+            .chain(chain.iter().map(|theirs| CertificateDer::from(theirs.as_slice())))
             .collect();
         let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         self.verifier

@@ -48,6 +48,9 @@ fn xf_10_exactly_one_block_is_a_certificate_and_a_chain_may_have_more() {
     let two = encoded(&one) + &encoded(&other);
     assert_eq!(certificate(two.as_bytes()), MALFORMED);
     assert_eq!(chain(two.as_bytes()).unwrap(), [one, other]);
+    let end = percent_encoded("-----END CERTIFICATE-----\n");
+    let unfinished = two.strip_suffix(&end).unwrap();
+    assert_eq!(chain(unfinished.as_bytes()), Err(CertificateDenial::Malformed));
 }
 
 #[test]

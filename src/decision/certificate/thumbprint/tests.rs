@@ -11,14 +11,14 @@ use super::*;
 #[test]
 fn mt_05_the_published_certificate_has_the_published_thumbprint() {
     let der = decoded_pem(RFC8705_PEM);
-    assert_eq!(of(&der).unwrap(), from_confirmation(RFC8705_X5T_S256).unwrap());
+    assert_eq!(of(&der).unwrap(), confirmed_thumbprint(RFC8705_X5T_S256).unwrap());
 }
 
 #[test]
 fn mt_05_one_changed_byte_of_the_published_certificate_has_another_thumbprint() {
     let mut der = decoded_pem(RFC8705_PEM);
     *der.last_mut().unwrap() ^= 1;
-    assert_ne!(of(&der).unwrap(), from_confirmation(RFC8705_X5T_S256).unwrap());
+    assert_ne!(of(&der).unwrap(), confirmed_thumbprint(RFC8705_X5T_S256).unwrap());
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_certificate_larger_than_the_bound_is_refused() {
 
 #[test]
 fn mt_04_only_43_characters_of_canonical_base64url_confirm_a_certificate() {
-    let bytes = from_confirmation(RFC8705_X5T_S256).unwrap();
+    let bytes = confirmed_thumbprint(RFC8705_X5T_S256).unwrap();
     for (what, text) in [
         ("padded", URL_SAFE.encode(bytes)),
         ("hexadecimal", hex(&bytes)),
@@ -86,7 +86,7 @@ fn mt_04_only_43_characters_of_canonical_base64url_confirm_a_certificate() {
         ("another last character for the same bytes", RFC8705_X5T_S256.replace("5v0", "5v1")),
         ("nothing", String::new()),
     ] {
-        assert_eq!(from_confirmation(&text), None, "{what}");
+        assert_eq!(confirmed_thumbprint(&text), None, "{what}");
     }
 }
 
@@ -103,7 +103,7 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes: Vec<u8>, text: String) {
         survives(of(&bytes));
         survives(from_hex(&bytes));
-        survives(from_confirmation(&text));
+        survives(confirmed_thumbprint(&text));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use proptest::prelude::*;
 use rcgen::{
@@ -192,15 +192,12 @@ fn arbitrary_certificates_and_chains_never_panic() {
     let root = Authority::root("root");
     let trust = bundle(&[&root]);
     let client = root.client(|_| {});
-    proptest!(|(bytes: Vec<u8>, at in 0_usize..500, value: u8, now: i64)| {
+    proptest!(|(bytes: Vec<u8>, at in 0..client.len(), change in 1_u8.., now: i64)| {
         let mut damaged = client.clone();
-        if let Some(byte) = damaged.get_mut(at) {
-            *byte = value;
-        }
-        prop_assume!(damaged != client);
+        damaged[at] ^= change;
         let chain = [bytes.clone(), damaged.clone()];
         prop_assert_eq!(trust.verify(&bytes, &chain, now), UNTRUSTED);
-        prop_assert_eq!(trust.verify(&damaged, &chain, now), UNTRUSTED);
+        prop_assert_eq!(trust.verify(&damaged, &chain, NOW), UNTRUSTED);
         prop_assert_eq!(trust.verify(&client, &chain, NOW), Ok(()));
     });
 }
