@@ -71,7 +71,7 @@ impl Keeper {
         match loaded {
             Ok((bundle, warnings)) if problems.is_empty() => {
                 let bundle_seen = Some(bundle_seen);
-                Ok((Self { trust, nonces, bundle, bundle_seen, keys, keys_seen, config }, warnings))
+                Ok((Self { config, trust, nonces, bundle, bundle_seen, keys, keys_seen }, warnings))
             }
             Ok((_, warnings)) => Err(problems.into_iter().chain(warnings).collect()),
             Err(more) => Err(problems.into_iter().chain(more).collect()),

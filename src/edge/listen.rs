@@ -146,7 +146,7 @@ impl Door {
 }
 
 fn is_caller(leaf: &CertificateDer<'_>, callers: &[String]) -> bool {
-    CertificateNames::read(leaf)
+    certificate::names_of(leaf)
         .is_some_and(|names| names.uris.iter().chain(&names.dns_names).any(|name| callers.contains(name)))
 }
 

@@ -82,15 +82,12 @@ fn identity_headers(
 /// A claim's text as a field value: visible ASCII stays, everything else and `%` itself is percent-encoded, so that no two
 /// identities read alike and none breaks the header.
 fn field_value(text: &str) -> String {
-    let mut value = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_graphic() && byte != b'%' {
-            value.push(char::from(byte));
-        } else {
-            value.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    value
+    let encoded = text.bytes().map(|byte| match byte {
+        b'%' => "%25".to_owned(),
+        graphic if graphic.is_ascii_graphic() => char::from(graphic).to_string(),
+        other => format!("%{other:02X}"),
+    });
+    encoded.collect()
 }
 
 fn denied(refusal: &Refusal, record: &DecisionRecord<'_>) -> DeniedHttpResponse {

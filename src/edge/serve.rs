@@ -100,7 +100,7 @@ async fn run(config: Arc<Config>, keeper: Keeper, metrics: Arc<Metrics>) -> Resu
     let probes = probes(config.listeners.probes).await?;
     let (stop, stopped) = watch::channel(false);
     let in_flight = Arc::new(Semaphore::new(config.limits.in_flight));
-    let (senders, workers) = workers(&config, stopped, |listener: &CheckListener| {
+    let (senders, workers) = workers(&config, &stopped, |listener: &CheckListener| {
         let check = CheckService::new(Arc::clone(&gate), &listener.name, Arc::clone(&in_flight));
         router(&config.limits, check, listener.reflection).add_service(grpc_health.clone())
     })?;
@@ -191,7 +191,7 @@ type Workers = (Vec<Vec<mpsc::Sender<Connection>>>, Vec<oneshot::Receiver<()>>);
 /// One thread and one runtime per core, each serving its share of every listener's connections.
 fn workers(
     config: &Config,
-    stopped: watch::Receiver<bool>,
+    stopped: &watch::Receiver<bool>,
     router: impl Fn(&CheckListener) -> Router,
 ) -> Result<Workers, Ended> {
     let count = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -218,8 +218,8 @@ fn workers(
                     tracing::debug!(told, "a worker was told to end");
                 })
             })));
-            // The receiver may be gone when the process ends.
-            drop(ended.send(()));
+            let told = ended.send(()).is_ok();
+            tracing::debug!(told, "a worker has ended");
         })?;
     }
     Ok((senders, ends))

@@ -48,8 +48,11 @@ fn address(peer: &Peer) -> &[u8] {
     socket.map(|socket| socket.address.as_ref()).unwrap_or_default()
 }
 
+/// Name and value, in order.
+type Headers<'a> = Vec<(&'a [u8], &'a [u8])>;
+
 /// Envoy fills one of the two forms, `header_map` with `encode_raw_headers`; both at once could disagree.
-fn headers(http: &HttpRequest) -> Result<Vec<(&[u8], &[u8])>, Denial> {
+fn headers(http: &HttpRequest) -> Result<Headers<'_>, Denial> {
     let Some(map) = &http.header_map else {
         return Ok(http.headers.iter().map(|entry| (entry.key.as_ref(), entry.value.as_ref())).collect());
     };

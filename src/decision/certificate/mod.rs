@@ -22,7 +22,6 @@ mod tests;
 use core::fmt;
 
 pub use names::CertificateNames;
-pub use thumbprint::confirmed_thumbprint;
 pub use trust::{TrustBundle, TrustBundleError};
 
 /// Where the client certificate comes from, and who vouches for it. Made by `config/`, never changed.
@@ -130,6 +129,12 @@ struct Shown {
     certificate: Option<Vec<u8>>,
     /// Certificates that may link it to a root; neither ordered nor checked.
     chain: Vec<Vec<u8>>,
+}
+
+/// The names in a certificate whose chain the caller has verified; `None` if they cannot be read.
+#[must_use]
+pub fn names_of(verified: &[u8]) -> Option<CertificateNames> {
+    names::read(verified).ok()
 }
 
 /// Reads the certificate from the configured source; `Ok(None)` when none was presented.

@@ -7,6 +7,7 @@ use super::fixtures::{
     hash, no_facts, percent_encoded, survives,
 };
 use super::*;
+use crate::decision::jose::base64url_32;
 
 const ID: &str = "spiffe://example.test/ns/a/sa/client";
 
@@ -87,7 +88,7 @@ fn mt_05_the_published_certificate_is_bound_to_whatever_its_version_and_dates() 
     for chain in [ChainTrust::Nobody, ChainTrust::Envoy] {
         let rules = rules(CertificateSource::EnvoyPeerCertificate, chain);
         let presented = present(&rules, None, &facts, NOW).unwrap().unwrap();
-        assert_eq!(Some(*presented.thumbprint()), confirmed_thumbprint(RFC8705_X5T_S256));
+        assert_eq!(Some(*presented.thumbprint()), base64url_32(RFC8705_X5T_S256));
     }
 }
 

@@ -4,8 +4,6 @@
 //! Nothing here looks inside the certificate beyond its being one: no version, no extension, no date is asked for.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use x509_parser::asn1_rs::{Any, FromDer as _};
 use x509_parser::certificate::{X509Certificate, X509CertificateParser};
 use x509_parser::nom::Parser as _;
@@ -57,13 +55,6 @@ pub(super) fn hex_pair(pair: &[u8]) -> Option<u8> {
     let [high, low] = pair else { return None };
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     digit(*high)?.checked_mul(16)?.checked_add(digit(*low)?)
-}
-
-/// The thumbprint that an `x5t#S256` confirmation names (RFC 8705 §3.1): base64url without padding, 43 characters,
-/// canonical. Every other spelling names nothing.
-#[must_use]
-pub fn confirmed_thumbprint(x5t_s256: &str) -> Option<[u8; 32]> {
-    URL_SAFE_NO_PAD.decode(x5t_s256).ok()?.try_into().ok()
 }
 
 #[cfg(test)]

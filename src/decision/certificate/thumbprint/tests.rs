@@ -1,24 +1,25 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use rcgen::CustomExtension;
 
 use super::super::fixtures::{Authority, RFC8705_PEM, RFC8705_X5T_S256, client, decoded_pem, hex, survives};
 use super::*;
+use crate::decision::jose::base64url_32;
 
 #[test]
 fn mt_05_the_published_certificate_has_the_published_thumbprint() {
     let der = decoded_pem(RFC8705_PEM);
-    assert_eq!(of(&der).unwrap(), confirmed_thumbprint(RFC8705_X5T_S256).unwrap());
+    assert_eq!(of(&der).unwrap(), base64url_32(RFC8705_X5T_S256).unwrap());
 }
 
 #[test]
 fn mt_05_one_changed_byte_of_the_published_certificate_has_another_thumbprint() {
     let mut der = decoded_pem(RFC8705_PEM);
     *der.last_mut().unwrap() ^= 1;
-    assert_ne!(of(&der).unwrap(), confirmed_thumbprint(RFC8705_X5T_S256).unwrap());
+    assert_ne!(of(&der).unwrap(), base64url_32(RFC8705_X5T_S256).unwrap());
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn a_certificate_larger_than_the_bound_is_refused() {
 
 #[test]
 fn mt_04_only_43_characters_of_canonical_base64url_confirm_a_certificate() {
-    let bytes = confirmed_thumbprint(RFC8705_X5T_S256).unwrap();
+    let bytes = base64url_32(RFC8705_X5T_S256).unwrap();
     for (what, text) in [
         ("padded", URL_SAFE.encode(bytes)),
         ("hexadecimal", hex(&bytes)),
@@ -86,7 +87,7 @@ fn mt_04_only_43_characters_of_canonical_base64url_confirm_a_certificate() {
         ("another last character for the same bytes", RFC8705_X5T_S256.replace("5v0", "5v1")),
         ("nothing", String::new()),
     ] {
-        assert_eq!(confirmed_thumbprint(&text), None, "{what}");
+        assert_eq!(base64url_32(&text), None, "{what}");
     }
 }
 
@@ -103,7 +104,7 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes: Vec<u8>, text: String) {
         survives(of(&bytes));
         survives(from_hex(&bytes));
-        survives(confirmed_thumbprint(&text));
+        survives(base64url_32(&text));
     }
 
     #[test]
