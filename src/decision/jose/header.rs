@@ -52,10 +52,8 @@ mod tests {
     use serde_json::json;
 
     fn map(value: Value) -> Map {
-        match value {
-            Value::Object(map) => map,
-            _ => panic!("an object"),
-        }
+        let Value::Object(map) = value else { panic!("an object") };
+        map
     }
 
     #[test]

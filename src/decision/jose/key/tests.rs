@@ -14,10 +14,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 fn key(jwk: &Value) -> Result<PublicKey, KeyDenial> {
-    match jwk {
-        Value::Object(map) => PublicKey::from_jwk(map),
-        _ => panic!("an object"),
-    }
+    let Value::Object(map) = jwk else { panic!("an object") };
+    PublicKey::from_jwk(map)
 }
 
 fn encode(bytes: &[u8]) -> String {
