@@ -21,6 +21,19 @@ pub struct Challenger<'w> {
     pub source: &'w CertificateSource,
     /// The scheme that the client used.
     pub used: Option<Scheme>,
+    /// Where the RFC 9728 document of the resource is, if it is offered.
+    pub metadata: Option<String>,
+}
+
+/// The schemes that an API can take, given where certificates come from.
+#[must_use]
+pub fn offered(api: &Api, source: &CertificateSource) -> Vec<Scheme> {
+    match api.proof {
+        ProofDemand::Dpop => vec![Scheme::Dpop],
+        ProofDemand::Mtls => vec![Scheme::Bearer],
+        ProofDemand::Required if *source == CertificateSource::None => vec![Scheme::Dpop],
+        ProofDemand::Required | ProofDemand::None => vec![Scheme::Bearer, Scheme::Dpop],
+    }
 }
 
 impl Challenger<'_> {
@@ -28,15 +41,14 @@ impl Challenger<'_> {
     #[must_use]
     pub fn challenge(&self, denial: Denial) -> Vec<String> {
         let row = denial.row();
+        let offered = offered(self.api, self.source);
         let Some(error) = row.oauth else {
-            let offered = self.offered();
             return if row.status == 401 {
                 offered.iter().map(|scheme| self.plain(*scheme)).collect()
             } else {
                 Vec::new()
             };
         };
-        let offered = self.offered();
         let ambiguous = matches!(denial, Denial::CredentialRepeated | Denial::CredentialMalformed);
         let blamed = match error {
             OauthError::InvalidDpopProof | OauthError::UseDpopNonce => Some(Scheme::Dpop),
@@ -64,21 +76,13 @@ impl Challenger<'_> {
             .collect()
     }
 
-    /// The schemes that this API can take.
-    fn offered(&self) -> Vec<Scheme> {
-        let certificates = *self.source != CertificateSource::None;
-        match self.api.proof {
-            ProofDemand::Dpop => vec![Scheme::Dpop],
-            ProofDemand::Mtls => vec![Scheme::Bearer],
-            ProofDemand::Required if !certificates => vec![Scheme::Dpop],
-            ProofDemand::Required | ProofDemand::None => vec![Scheme::Bearer, Scheme::Dpop],
-        }
-    }
-
     fn plain(&self, scheme: Scheme) -> String {
-        match scheme {
-            Scheme::Bearer => "Bearer".to_owned(),
-            Scheme::Dpop => format!("DPoP algs=\"{}\"", self.algorithms),
+        let metadata = self.metadata.as_ref().map(|url| format!("resource_metadata=\"{url}\""));
+        match (scheme, metadata) {
+            (Scheme::Bearer, None) => "Bearer".to_owned(),
+            (Scheme::Bearer, Some(metadata)) => format!("Bearer {metadata}"),
+            (Scheme::Dpop, None) => format!("DPoP algs=\"{}\"", self.algorithms),
+            (Scheme::Dpop, Some(metadata)) => format!("DPoP algs=\"{}\", {metadata}", self.algorithms),
         }
     }
 
@@ -88,6 +92,11 @@ impl Challenger<'_> {
             Scheme::Bearer => format!("Bearer {error_and_description}"),
             Scheme::Dpop => format!("DPoP algs=\"{}\", {error_and_description}", self.algorithms),
         };
+        if let Some(url) = &self.metadata {
+            value.push_str(", resource_metadata=\"");
+            value.push_str(url);
+            value.push('"');
+        }
         if error == OauthError::InsufficientScope {
             // Scopes were checked when the inventory was read (RFC 6749 §3.3): they need no escaping.
             value.push_str(", scope=\"");

@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 
 use crate::decision::denial::Denial;
-use crate::decision::facts::{RequestFacts, hex};
+use crate::decision::facts::RequestFacts;
 use crate::decision::leniency::Leniency;
 use crate::decision::target::Origin;
+pub use crate::decision::template::PathTemplate;
 
 /// An API: whose it is and what it demands.
 #[derive(Debug)]
@@ -93,144 +94,6 @@ pub enum ProofDemand {
     None,
 }
 
-/// A path with named parameters, one segment each: `/payments/{payment_id}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathTemplate {
-    segments: Vec<Segment>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
-    Literal(String),
-    Parameter(String),
-}
-
-impl PathTemplate {
-    /// Reads a template.
-    ///
-    /// # Errors
-    /// What is wrong with it, in a sentence.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let rest = text.strip_prefix('/').ok_or("a path begins with `/`")?;
-        let mut segments = Vec::new();
-        for part in rest.split('/') {
-            let segment = match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
-                Some(name) if is_name(name) => Segment::Parameter(name.to_owned()),
-                Some(name) => return Err(format!("`{name}` is no parameter name: use letters, digits and `_`")),
-                None if part.contains(['{', '}']) => {
-                    return Err("a parameter takes a whole segment: `/a/{b}`".to_owned());
-                }
-                None => Segment::Literal(part.to_owned()),
-            };
-            if segments.contains(&segment) && matches!(segment, Segment::Parameter(_)) {
-                return Err(format!("the parameter `{part}` is named twice"));
-            }
-            segments.push(segment);
-        }
-        let template = Self { segments };
-        let sample = template.sample();
-        let raw = crate::decision::facts::RawRequest {
-            method: b"GET",
-            host: b"a",
-            path: sample.as_bytes(),
-            ..Default::default()
-        };
-        if sample.contains('?') || RequestFacts::new("", &raw).is_err() {
-            return Err("no request can have this path: it is not in canonical form".to_owned());
-        }
-        Ok(template)
-    }
-
-    /// The names of its parameters, in order.
-    pub fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.segments.iter().filter_map(|segment| match segment {
-            Segment::Parameter(name) => Some(name.as_str()),
-            Segment::Literal(_) => None,
-        })
-    }
-
-    fn is_exact(&self) -> bool {
-        self.parameters().next().is_none()
-    }
-
-    /// A path that matches.
-    fn sample(&self) -> String {
-        let mut path = String::new();
-        for segment in &self.segments {
-            path.push('/');
-            path.push_str(match segment {
-                Segment::Literal(text) => text,
-                Segment::Parameter(_) => "x",
-            });
-        }
-        path
-    }
-
-    /// Whether some path matches both.
-    fn overlaps(&self, other: &Self) -> bool {
-        self.segments.len() == other.segments.len()
-            && self.segments.iter().zip(&other.segments).all(|pair| match pair {
-                (Segment::Literal(one), Segment::Literal(two)) => one == two,
-                (Segment::Literal(text), Segment::Parameter(_)) | (Segment::Parameter(_), Segment::Literal(text)) => {
-                    !text.is_empty()
-                }
-                (Segment::Parameter(_), Segment::Parameter(_)) => true,
-            })
-    }
-
-    /// Whether both match exactly the same paths.
-    fn same_shape(&self, other: &Self) -> bool {
-        self.segments.len() == other.segments.len()
-            && self.segments.iter().zip(&other.segments).all(|pair| match pair {
-                (Segment::Literal(one), Segment::Literal(two)) => one == two,
-                (Segment::Parameter(_), Segment::Parameter(_)) => true,
-                (Segment::Literal(_), Segment::Parameter(_)) | (Segment::Parameter(_), Segment::Literal(_)) => false,
-            })
-    }
-
-    /// The parameters' values, percent-decoded; `None` if the path does not match.
-    fn matches<'t>(&'t self, path: &str) -> Option<Vec<(&'t str, String)>> {
-        let mut parts = path.strip_prefix('/')?.split('/');
-        let mut values = Vec::new();
-        for segment in &self.segments {
-            let part = parts.next()?;
-            match segment {
-                Segment::Literal(text) if text == part => {}
-                Segment::Literal(_) => return None,
-                Segment::Parameter(name) => {
-                    values.push((name.as_str(), decoded(part).filter(|value| !value.is_empty())?));
-                }
-            }
-        }
-        parts.next().is_none().then_some(values)
-    }
-}
-
-fn is_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
-}
-
-/// Percent-decoded UTF-8; the path is canonical, so every value has one spelling but for the case of hexadecimal digits.
-fn decoded(part: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    loop {
-        rest = match rest {
-            [] => break,
-            [b'%', high, low, rest @ ..] => {
-                bytes.push(hex(*high)? << 4 | hex(*low)?);
-                rest
-            }
-            [byte, rest @ ..] => {
-                bytes.push(*byte);
-                rest
-            }
-        };
-    }
-    String::from_utf8(bytes).ok()
-}
-
 /// Every declared API, indexed for routing.
 #[derive(Debug, Default)]
 pub struct Inventory {
@@ -274,7 +137,7 @@ impl Inventory {
                     let list = if operation.path.is_exact() {
                         routes.exact.entry(operation.path.sample()).or_default()
                     } else {
-                        routes.templates.entry(operation.path.segments.len()).or_default()
+                        routes.templates.entry(operation.path.segments()).or_default()
                     };
                     for other in list.iter().filter_map(|at| find(&apis, *at)) {
                         if ambiguous(operation, other.1) {
@@ -296,6 +159,19 @@ impl Inventory {
     #[must_use]
     pub fn apis(&self) -> &[Api] {
         &self.apis
+    }
+
+    /// The APIs at a host, each with its public origin there.
+    pub fn at_host(&self, host: &str, port: Option<u16>) -> impl Iterator<Item = (&Api, &Origin)> {
+        let routes = self.hosts.get(&host.to_ascii_lowercase());
+        let origins = routes.map(|routes| routes.origins.as_slice()).unwrap_or_default();
+        origins
+            .iter()
+            .filter_map(|(api, host)| {
+                let api = self.apis.get(*api)?;
+                api.hosts.get(*host).map(|(_, origin)| (api, origin))
+            })
+            .filter(move |(_, origin)| fits(origin, port))
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub proofs: Arc<ProofRules>,
     /// The keys of our nonces.
     pub nonces: Arc<NonceKeys>,
+    /// Whether resource metadata (RFC 9728) is offered.
+    pub metadata: bool,
     /// What the authors wrote; `None` until a bundle has been loaded.
     pub bundle: Option<Arc<Bundle>>,
 }

@@ -34,6 +34,17 @@ impl Origin {
         self.port
     }
 
+    /// As a URI, the scheme's default port left out.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        let (scheme, default) = if self.https { ("https", 443) } else { ("http", 80) };
+        if self.port == default {
+            format!("{scheme}://{}", self.host)
+        } else {
+            format!("{scheme}://{}:{}", self.host, self.port)
+        }
+    }
+
     /// Whether it is `https`.
     #[must_use]
     pub fn is_https(&self) -> bool {

@@ -11,7 +11,8 @@ use crate::config::Upstream;
 use crate::decision::denial::Denial;
 use crate::decision::facts::RequestFacts;
 use crate::decision::snapshot::Snapshot;
-use crate::decision::{Decision, Examined, examine};
+use crate::decision::{Decision, Examined, Verdict, examine};
+use crate::edge::jwks::Wanted;
 use crate::edge::proto::CheckResponse;
 use crate::edge::spent::memory::Memory;
 use crate::edge::{clock, reply, wire};
@@ -31,6 +32,8 @@ pub struct Gate {
     pub deadline: Duration,
     /// Of the allows, this many percent are logged.
     pub allow_sample_percent: u8,
+    /// Where keys are asked for when a token names an unknown one.
+    pub wanted: Wanted,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }
@@ -51,10 +54,21 @@ impl Gate {
         if aws_lc_rs::rand::fill(&mut random).is_err() {
             tracing::error!("no random bytes for a decision id");
         }
+        self.ask_for_keys(&decision);
         let record = DecisionRecord::new(DecisionId::new(random), point, took, &decision);
         self.metrics.decided(&record);
         log::decision(&record, self.allow_sample_percent, random.first().copied().unwrap_or_default());
         reply::write(&decision, &record, &self.upstream)
+    }
+
+    /// The request is denied at once; the keys are fetched for the next one.
+    fn ask_for_keys(&self, decision: &Decision) {
+        let Verdict::Denied(refusal) = &decision.verdict else { return };
+        if refusal.denial == Denial::TokenKeyUnknown
+            && let Some(issuer) = &decision.findings.issuer
+        {
+            self.wanted.ask(issuer);
+        }
     }
 
     fn judge(&self, point: &str, message: Result<Bytes, Denial>, now: i64) -> Decision {

@@ -4,7 +4,7 @@
 //! has passed, and the process is not draining. One dead identity provider does not take the others' tenants down.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -30,6 +30,7 @@ pub struct Health {
     spent: Arc<Memory>,
     metrics: Arc<Metrics>,
     required: Vec<String>,
+    untried: Arc<AtomicUsize>,
     draining: AtomicBool,
 }
 
@@ -40,6 +41,8 @@ pub enum NotReady {
     Draining,
     /// No bundle yet.
     BundleMissing,
+    /// Some issuer's keys have not been fetched for once yet.
+    KeysUntried,
     /// Keys of an issuer that is `required` are missing.
     KeysMissing,
     /// Proofs made before the start could still be replayed.
@@ -51,6 +54,7 @@ impl NotReady {
         match self {
             Self::Draining => "draining",
             Self::BundleMissing => "no bundle yet",
+            Self::KeysUntried => "keys have not been fetched for once yet",
             Self::KeysMissing => "keys of a required issuer are missing",
             Self::WatermarkAhead => "proofs made before the start could still be replayed",
         }
@@ -58,15 +62,17 @@ impl NotReady {
 }
 
 impl Health {
-    /// Tells from these. `required` are the issuers without whose keys the process is not ready.
+    /// Tells from these. `required` are the issuers without whose keys the process is not ready; `untried` counts those whose keys
+    /// have not been fetched for once.
     #[must_use]
     pub fn new(
         snapshot: Arc<ArcSwap<Snapshot>>,
         spent: Arc<Memory>,
         metrics: Arc<Metrics>,
         required: Vec<String>,
+        untried: Arc<AtomicUsize>,
     ) -> Self {
-        Self { snapshot, spent, metrics, required, draining: AtomicBool::new(false) }
+        Self { snapshot, spent, metrics, required, untried, draining: AtomicBool::new(false) }
     }
 
     /// From now on the process is not ready.
@@ -85,6 +91,9 @@ impl Health {
         let snapshot = self.snapshot.load();
         if snapshot.bundle.is_none() {
             return Err(NotReady::BundleMissing);
+        }
+        if self.untried.load(Ordering::Acquire) > 0 {
+            return Err(NotReady::KeysUntried);
         }
         let has_keys = |issuer: &String| snapshot.issuers.find(issuer).is_some_and(|issuer| issuer.keys.is_some());
         if !self.required.iter().all(has_keys) {

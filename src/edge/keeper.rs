@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use crate::bundle::{self, Files, Surroundings};
 use crate::config::{Config, KeySource, Profile};
@@ -19,6 +19,7 @@ use crate::decision::certificate::TrustBundle;
 use crate::decision::snapshot::{Bundle, Snapshot};
 use crate::decision::token::{Issuer, IssuerRules, Issuers, Keyring, KeysRefused};
 use crate::edge::clock;
+use crate::edge::jwks::{Feeds, KeyNews};
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
 
@@ -37,6 +38,7 @@ pub struct Keeper {
     bundle_seen: Option<Vec<u8>>,
     keys: BTreeMap<String, Arc<Keyring>>,
     keys_seen: BTreeMap<String, Vec<u8>>,
+    feeds: Option<Feeds>,
 }
 
 impl Keeper {
@@ -65,13 +67,15 @@ impl Keeper {
             }
         }
         let nonces = nonce_keys(&config.proofs.nonce_key_files).map_err(|problem| problems.push(problem)).ok();
+        let feeds = feeds(&config).map_err(|problem| problems.push(problem)).ok();
+        keys.extend(feeds.iter().flat_map(Feeds::remembered));
         let files = read_bundle(&config.bundle.directory).map_err(|problem| problems.push(problem)).ok();
         let loaded = files.map(|files| (load_bundle(&config, &files), seen(&files)));
         let (Some((loaded, bundle_seen)), Some(nonces)) = (loaded, nonces) else { return Err(problems) };
         match loaded {
             Ok((bundle, warnings)) if problems.is_empty() => {
                 let bundle_seen = Some(bundle_seen);
-                Ok((Self { config, trust, nonces, bundle, bundle_seen, keys, keys_seen }, warnings))
+                Ok((Self { config, trust, nonces, bundle, bundle_seen, keys, keys_seen, feeds }, warnings))
             }
             Ok((_, warnings)) => Err(problems.into_iter().chain(warnings).collect()),
             Err(more) => Err(problems.into_iter().chain(more).collect()),
@@ -91,18 +95,38 @@ impl Keeper {
             trust: self.trust.clone(),
             proofs: Arc::new(self.config.proofs.rules.clone()),
             nonces: Arc::clone(&self.nonces),
+            metadata: self.config.metadata.enabled,
             bundle: Some(Arc::clone(&self.bundle)),
         }
     }
 
+    /// The keys that are fetched; once.
+    pub fn take_feeds(&mut self) -> Option<Feeds> {
+        self.feeds.take()
+    }
+
     /// Looks at the files on a short poll and whenever `now` is notified, for ever. Content counts, not names or times, so that a
     /// ConfigMap's symlink swap is noticed.
-    pub async fn keep(mut self, published: Arc<ArcSwap<Snapshot>>, mut metrics: Arc<Metrics>, now: Arc<Notify>) {
+    pub async fn keep(
+        mut self,
+        published: Arc<ArcSwap<Snapshot>>,
+        mut metrics: Arc<Metrics>,
+        now: Arc<Notify>,
+        mut news: mpsc::Receiver<KeyNews>,
+    ) {
         let every = Duration::from_secs(self.config.bundle.poll_seconds);
         loop {
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
                 () = now.notified() => {}
+                Some(news) = news.recv() => {
+                    match news {
+                        KeyNews::Fetched(issuer, ring) => drop(self.keys.insert(issuer, ring)),
+                        KeyNews::Lost(issuer) => drop(self.keys.remove(&issuer)),
+                    }
+                    published.store(Arc::new(self.snapshot()));
+                    continue;
+                }
             }
             // Parsing a large bundle takes long enough to hold up whoever shares this thread.
             let looked = tokio::task::spawn_blocking(move || {
@@ -254,6 +278,15 @@ fn keyring(path: &Path, bytes: &[u8]) -> Result<Arc<Keyring>, Problem> {
             ),
         };
         whole(path, what.to_owned(), remedy)
+    })
+}
+
+fn feeds(config: &Config) -> Result<Feeds, Problem> {
+    let path = config.jwks.ca_file.as_deref();
+    let ca = path.map(|path| read(path, FILE_BYTES)).transpose()?;
+    Feeds::new(config, ca.as_deref()).map_err(|error| {
+        let path = path.unwrap_or(Path::new("jwks.ca_file"));
+        whole(path, error.to_string(), "give PEM certificates of CAs")
     })
 }
 

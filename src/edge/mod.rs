@@ -6,9 +6,11 @@
 pub mod clock;
 pub mod gate;
 pub mod health;
+pub mod jwks;
 pub mod keeper;
 pub mod listen;
 pub mod proto;
+pub mod public;
 pub mod reply;
 pub mod serve;
 pub mod service;

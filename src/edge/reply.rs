@@ -16,6 +16,9 @@ use crate::edge::proto::{
 };
 use crate::telemetry::record::DecisionRecord;
 
+/// `google.rpc.Code.FAILED_PRECONDITION`: the request itself must not go on; only 0 would let it.
+const ANSWERED: i32 = 9;
+
 /// Writes the answer.
 #[must_use]
 pub fn write(decision: &Decision, record: &DecisionRecord<'_>, upstream: &Upstream) -> CheckResponse {
@@ -24,6 +27,7 @@ pub fn write(decision: &Decision, record: &DecisionRecord<'_>, upstream: &Upstre
             (0, HttpResponse::OkResponse(ok(Some(identity), record, upstream, nonce.as_deref())))
         }
         Verdict::Observed { .. } | Verdict::Public => (0, HttpResponse::OkResponse(ok(None, record, upstream, None))),
+        Verdict::Answer(document) => (ANSWERED, HttpResponse::DeniedResponse(answered(document))),
         Verdict::Denied(refusal) => {
             (refusal.denial.grpc_code().get(), HttpResponse::DeniedResponse(denied(refusal, record)))
         }
@@ -88,6 +92,15 @@ fn field_value(text: &str) -> String {
         other => format!("%{other:02X}"),
     });
     encoded.collect()
+}
+
+/// The document goes to the client from here; to Envoy that is a denial with status 200.
+fn answered(document: &str) -> DeniedHttpResponse {
+    DeniedHttpResponse {
+        status: Some(HttpStatus { code: 200 }),
+        headers: vec![set("content-type", "application/json")],
+        body: Bytes::copy_from_slice(document.as_bytes()),
+    }
 }
 
 fn denied(refusal: &Refusal, record: &DecisionRecord<'_>) -> DeniedHttpResponse {

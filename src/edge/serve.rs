@@ -22,7 +22,7 @@ use crate::edge::keeper::Keeper;
 use crate::edge::listen::{BACKLOG, Connection, Door, Listener};
 use crate::edge::service::CheckService;
 use crate::edge::spent::memory::Memory;
-use crate::edge::{clock, proto};
+use crate::edge::{clock, proto, public};
 use crate::telemetry::metrics::Metrics;
 
 /// After the drain, how long work in flight may take to end.
@@ -32,6 +32,9 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 /// Checks that Envoy gives up (its timeout) come as resets; a burst of them must not end the connection for the others.
 const RESETS: usize = 65_536;
+
+/// Key sets fetched and not yet published.
+const KEY_NEWS: usize = 16;
 
 /// Why the process ended.
 #[derive(Debug, thiserror::Error)]
@@ -76,28 +79,37 @@ pub fn serve(config: Arc<Config>, keeper: Keeper, metrics: Arc<Metrics>) -> Resu
     ended
 }
 
-async fn run(config: Arc<Config>, keeper: Keeper, metrics: Arc<Metrics>) -> Result<(), Ended> {
+async fn run(config: Arc<Config>, mut keeper: Keeper, metrics: Arc<Metrics>) -> Result<(), Ended> {
     let doors = doors(&config)?;
+    let feeds = keeper.take_feeds().ok_or(Ended::Task("the keys' feeds"))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(keeper.snapshot()));
     let spent = &config.proofs.spent;
     let watermark = clock::now().saturating_add(config.proofs.rules.future_skew_seconds);
     let memory = Arc::new(Memory::new(spent.capacity, spent.client_share_percent, watermark));
     let required = config.issuers.iter().filter(|issuer| issuer.required);
     let required = required.map(|issuer| issuer.rules.issuer.clone()).collect();
-    let health = Arc::new(Health::new(Arc::clone(&snapshot), Arc::clone(&memory), Arc::clone(&metrics), required));
+    let health = Arc::new(Health::new(
+        Arc::clone(&snapshot),
+        Arc::clone(&memory),
+        Arc::clone(&metrics),
+        required,
+        feeds.untried(),
+    ));
     let gate = Arc::new(Gate {
         snapshot: Arc::clone(&snapshot),
         spent: memory,
         upstream: config.upstream.clone(),
         deadline: Duration::from_millis(config.limits.deadline_milliseconds),
         allow_sample_percent: config.log.allow_sample_percent,
+        wanted: feeds.wanted(),
         metrics: Arc::clone(&metrics),
     });
     let (reporter, grpc_health) = tonic_health::server::health_reporter();
     // tonic-health says SERVING of itself before anybody knows.
     reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
     let listeners = bind(&config).await?;
-    let probes = probes(config.listeners.probes).await?;
+    let probes = plain(config.listeners.probes).await?;
+    let public = plain(config.listeners.public).await?;
     let (stop, stopped) = watch::channel(false);
     let in_flight = Arc::new(Semaphore::new(config.limits.in_flight));
     let (senders, workers) = workers(&config, &stopped, |listener: &CheckListener| {
@@ -114,12 +126,15 @@ async fn run(config: Arc<Config>, keeper: Keeper, metrics: Arc<Metrics>) -> Resu
             .map(|((listener, door), senders)| listener.accept_into(door, senders)),
     );
     let reload = Arc::new(Notify::new());
+    let (sender, news) = mpsc::channel(KEY_NEWS);
     let mut workers = select_all(workers);
     tokio::select! {
         _ = accepts => Err(Ended::Task("a listener")),
-        () = keeper.keep(snapshot, metrics, Arc::clone(&reload)) => Err(Ended::Task("the keeper of the snapshot")),
+        () = feeds.follow(sender, Arc::clone(&metrics)) => Err(Ended::Task("the keys' feeds")),
+        () = keeper.keep(Arc::clone(&snapshot), Arc::clone(&metrics), Arc::clone(&reload), news) => Err(Ended::Task("the keeper of the snapshot")),
         () = health.report(reporter) => Err(Ended::Task("health")),
-        _ = serve_probes(probes, Arc::clone(&health)) => Err(Ended::Task("the probes listener")),
+        _ = serve_plain(probes, Arc::clone(&health).probes()) => Err(Ended::Task("the probes listener")),
+        _ = serve_plain(public, public::routes(Arc::clone(&snapshot))) => Err(Ended::Task("the public listener")),
         _ = &mut workers => Err(Ended::Task("a worker")),
         ended = reload_on_hangup(reload) => Err(ended),
         ended = until_told_to_end(&health, &config.limits) => ended,
@@ -154,15 +169,15 @@ async fn bind(config: &Config) -> Result<Vec<Listener>, Ended> {
     Ok(listeners)
 }
 
-async fn probes(address: Option<std::net::SocketAddr>) -> Result<Option<TcpListener>, Ended> {
+async fn plain(address: Option<std::net::SocketAddr>) -> Result<Option<TcpListener>, Ended> {
     let Some(address) = address else { return Ok(None) };
     let bound = TcpListener::bind(address).await;
     bound.map(Some).map_err(|error| Ended::Bind { address: address.to_string(), why: error.to_string() })
 }
 
-async fn serve_probes(listener: Option<TcpListener>, health: Arc<Health>) -> io::Result<()> {
+async fn serve_plain(listener: Option<TcpListener>, routes: axum::Router) -> io::Result<()> {
     match listener {
-        Some(listener) => axum::serve(listener, health.probes()).await,
+        Some(listener) => axum::serve(listener, routes).await,
         None => std::future::pending().await,
     }
 }

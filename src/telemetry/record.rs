@@ -43,13 +43,14 @@ impl<'d> DecisionRecord<'d> {
         Self { id, point, took, decision }
     }
 
-    /// The denial's slug, or how the request was let through: `allowed`, `observed`, `public`.
+    /// The denial's slug, or how else the request ended: `allowed`, `observed`, `public`, `answered`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match &self.decision.verdict {
             Verdict::Allowed { .. } => "allowed",
             Verdict::Observed { .. } => "observed",
             Verdict::Public => "public",
+            Verdict::Answer(_) => "answered",
             Verdict::Denied(refusal) => refusal.denial.slug(),
         }
     }
@@ -59,7 +60,7 @@ impl<'d> DecisionRecord<'d> {
     pub fn denial(&self) -> Option<Denial> {
         match &self.decision.verdict {
             Verdict::Denied(refusal) => Some(refusal.denial),
-            Verdict::Allowed { .. } | Verdict::Observed { .. } | Verdict::Public => None,
+            Verdict::Allowed { .. } | Verdict::Observed { .. } | Verdict::Public | Verdict::Answer(_) => None,
         }
     }
 
@@ -86,7 +87,9 @@ impl<'d> DecisionRecord<'d> {
     pub fn client(&self) -> Option<&'d ClientId> {
         match self.decision.verdict {
             Verdict::Observed { .. } => None,
-            Verdict::Allowed { .. } | Verdict::Public | Verdict::Denied(_) => self.decision.findings.client.as_ref(),
+            Verdict::Allowed { .. } | Verdict::Public | Verdict::Answer(_) | Verdict::Denied(_) => {
+                self.decision.findings.client.as_ref()
+            }
         }
     }
 

@@ -4,25 +4,46 @@
 
 use std::sync::Arc;
 
-use super::{Confirmation, IssuerRules, Issuers, SignedToken, TokenType};
+use super::{Confirmation, Issuer, IssuerRules, Issuers, SignedToken, TokenType};
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
 use crate::decision::jose::{Compact, Header, Map, NumericDate, Value, base64url_32};
 use crate::decision::limits;
 
+/// A token that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenRefused<'s> {
+    /// Why.
+    pub denial: Denial,
+    /// The configured issuer that it claims to be from; nothing is proven about that.
+    pub issuer: Option<&'s str>,
+}
+
+impl From<Denial> for TokenRefused<'_> {
+    fn from(denial: Denial) -> Self {
+        Self { denial, issuer: None }
+    }
+}
+
 /// Verifies everything about a token that does not depend on API, time or sender. Cheap checks come before the signature.
 ///
 /// # Errors
 /// A denial of class `token`, or `fault_keys_unavailable`.
-pub fn verify(token: &[u8], issuers: &Issuers) -> Result<SignedToken, Denial> {
+pub fn verify<'s>(token: &[u8], issuers: &'s Issuers) -> Result<SignedToken, TokenRefused<'s>> {
     let jws = Compact::parse(token, limits::TOKEN_BYTES).map_err(|_| Denial::TokenMalformed)?;
     let header = Header::read(&jws.header).map_err(|_| Denial::TokenMalformed)?;
     if header.asks_for_extension {
-        return Err(Denial::TokenCriticalHeader);
+        return Err(Denial::TokenCriticalHeader.into());
     }
     // RFC 9068 §4: exact match; an array or a prefix is not the issuer.
     let issuer = text(&jws.payload, "iss")?.ok_or(Denial::TokenClaimMissing)?;
     let issuer = issuers.find(issuer).ok_or(Denial::TokenIssuerUnknown)?;
+    by_issuer(&jws, &header, issuer).map_err(|denial| TokenRefused { denial, issuer: Some(&issuer.rules.issuer) })?;
+    Ok(signed(Arc::clone(&issuer.rules), jws.payload)?)
+}
+
+/// What the issuer's rules and keys say: type, algorithm, signature.
+fn by_issuer(jws: &Compact<'_>, header: &Header<'_>, issuer: &Issuer) -> Result<(), Denial> {
     let rules = &issuer.rules;
     if !has_type(rules.token_type, header.token_type) {
         return Err(Denial::TokenTypeUnexpected);
@@ -37,7 +58,7 @@ pub fn verify(token: &[u8], issuers: &Issuers) -> Result<SignedToken, Denial> {
     if !candidates.any(|key| key.verifies(algorithm, jws.signing_input, &jws.signature)) {
         return Err(Denial::TokenSignatureInvalid);
     }
-    signed(Arc::clone(rules), jws.payload)
+    Ok(())
 }
 
 /// RFC 9068 §4, media type names compare without case (RFC 2045 §5.1).

@@ -11,7 +11,7 @@ mod keyring;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use at_jwt::verify;
+pub use at_jwt::{TokenRefused, verify};
 pub use claims::{ClaimSpec, ClaimType, ClaimValue};
 pub use keyring::{Keyring, KeysRefused};
 

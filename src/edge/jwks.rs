@@ -1,0 +1,338 @@
+//! Keys by URL and by discovery (RFC 8414 §3, OpenID Connect Discovery §4), fetched in the background, never by a request.
+//!
+//! One task per issuer, so one fetch at a time. An unknown `kid` asks for a fetch; it comes at most once per cooldown. The last good
+//! keys stay, on disk too, to a maximum age. Redirects are not followed, sizes are capped, and link-local and metadata addresses
+//! are refused after name resolution too.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use futures_util::future::join_all;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Client, redirect};
+use serde_json::Value;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::config::{self, Config, Jwks, KeySource, Url};
+use crate::decision::token::Keyring;
+use crate::edge::clock;
+use crate::telemetry::metrics::{Loaded, Metrics};
+
+/// A key set or a discovery document, at most.
+const DOCUMENT_BYTES: usize = 1024 * 1024;
+const CONNECT: Duration = Duration::from_secs(5);
+const WHOLE: Duration = Duration::from_secs(10);
+
+/// What became of an issuer's keys.
+pub enum KeyNews {
+    /// New ones.
+    Fetched(String, Arc<Keyring>),
+    /// The last good ones are too old.
+    Lost(String),
+}
+
+/// Asks for keys of issuers whose tokens named an unknown `kid`.
+pub struct Wanted(Vec<(String, Arc<Notify>)>);
+
+impl Wanted {
+    /// Asks for the keys of one issuer; nothing happens for issuers whose keys are in a file.
+    pub fn ask(&self, issuer: &str) {
+        for (name, notify) in &self.0 {
+            if name == issuer {
+                notify.notify_one();
+            }
+        }
+    }
+}
+
+/// Fetches the keys of every issuer that is not a file.
+pub struct Feeds {
+    all: Vec<Feed>,
+    client: Client,
+    rules: Jwks,
+    untried: Arc<AtomicUsize>,
+}
+
+struct Feed {
+    issuer: String,
+    discovery: bool,
+    url: Option<Url>,
+    allow_loopback_http: bool,
+    wanted: Arc<Notify>,
+}
+
+/// The client for fetching cannot be made; says why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct FeedsRefused(String);
+
+impl Feeds {
+    /// The feeds of a config. `ca` is the content of `jwks.ca_file`.
+    ///
+    /// # Errors
+    /// [`FeedsRefused`] if `ca` holds no PEM certificates.
+    pub fn new(config: &Config, ca: Option<&[u8]>) -> Result<Self, FeedsRefused> {
+        let refused = |error: reqwest::Error| FeedsRefused(error.to_string());
+        let mut builder = Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .timeout(WHOLE)
+            .dns_resolver(Arc::new(GuardedResolver));
+        if let Some(pem) = ca {
+            builder = builder.tls_certs_merge(Certificate::from_pem_bundle(pem).map_err(refused)?);
+        }
+        let feed = |issuer: &config::Issuer| {
+            let (discovery, url) = match &issuer.keys {
+                KeySource::File(_) => return None,
+                KeySource::Url(url) => (false, Some(url.clone())),
+                KeySource::Discovery => (true, None),
+            };
+            let wanted = Arc::new(Notify::new());
+            let allow_loopback_http = issuer.allow_loopback_http;
+            Some(Feed { issuer: issuer.rules.issuer.clone(), discovery, url, allow_loopback_http, wanted })
+        };
+        let all: Vec<_> = config.issuers.iter().filter_map(feed).collect();
+        let untried = Arc::new(AtomicUsize::new(all.len()));
+        Ok(Self { all, client: builder.build().map_err(refused)?, rules: config.jwks.clone(), untried })
+    }
+
+    /// Through which keys are asked for.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        Wanted(self.all.iter().map(|feed| (feed.issuer.clone(), Arc::clone(&feed.wanted))).collect())
+    }
+
+    /// How many issuers have not been tried once yet.
+    #[must_use]
+    pub fn untried(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.untried)
+    }
+
+    /// Keys that an earlier run left on disk and that are not too old.
+    #[must_use]
+    pub fn remembered(&self) -> Vec<(String, Arc<Keyring>)> {
+        let Some(directory) = &self.rules.cache_directory else { return Vec::new() };
+        let oldest = clock::now().saturating_sub(seconds(self.rules.max_age_seconds));
+        let recall = |feed: &Feed| recall(directory, &feed.issuer, oldest).map(|ring| (feed.issuer.clone(), ring));
+        self.all.iter().filter_map(recall).collect()
+    }
+
+    /// Fetches for ever.
+    pub async fn follow(self, news: mpsc::Sender<KeyNews>, metrics: Arc<Metrics>) {
+        let Self { all, client, rules, untried } = self;
+        let follow = |feed: Feed| {
+            let (client, news, metrics, untried) =
+                (client.clone(), news.clone(), Arc::clone(&metrics), Arc::clone(&untried));
+            let rules = rules.clone();
+            async move { feed.follow(&client, &rules, &news, &metrics, &untried).await }
+        };
+        if all.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        join_all(all.into_iter().map(follow)).await;
+    }
+}
+
+impl Feed {
+    async fn follow(
+        &self,
+        client: &Client,
+        rules: &Jwks,
+        news: &mpsc::Sender<KeyNews>,
+        metrics: &Metrics,
+        untried: &AtomicUsize,
+    ) {
+        let refresh = Duration::from_secs(rules.refresh_seconds);
+        let cooldown = Duration::from_secs(rules.cooldown_seconds);
+        let max_age = Duration::from_secs(rules.max_age_seconds);
+        let mut first = true;
+        // What an earlier run remembered counts as got now: a start must not shorten what the disk was kept for.
+        let mut lost_at = Instant::now().checked_add(max_age);
+        loop {
+            let begun = Instant::now();
+            let fetched = self.fetch(client).await;
+            metrics.loaded(Loaded::Keys, fetched.is_ok());
+            let wait = match fetched {
+                Ok((ring, document)) => {
+                    lost_at = Instant::now().checked_add(max_age);
+                    if news.send(KeyNews::Fetched(self.issuer.clone(), ring)).await.is_err() {
+                        return;
+                    }
+                    self.remember(rules.cache_directory.as_deref(), &document);
+                    refresh
+                }
+                Err(why) => {
+                    tracing::warn!(issuer = self.issuer, why, "keys could not be fetched; the last good ones stay");
+                    cooldown.min(refresh)
+                }
+            };
+            if core::mem::take(&mut first) {
+                untried.fetch_sub(1, Ordering::AcqRel);
+            }
+            let next = async {
+                tokio::select! {
+                    () = sleep(wait) => {}
+                    () = self.wanted.notified() => if let Some(earliest) = begun.checked_add(cooldown) {
+                        sleep_until(earliest).await;
+                    },
+                }
+            };
+            let lost = async {
+                match lost_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = next => {}
+                () = lost => {
+                    lost_at = None;
+                    tracing::error!(issuer = self.issuer, "the last good keys are too old");
+                    if news.send(KeyNews::Lost(self.issuer.clone())).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn fetch(&self, client: &Client) -> Result<(Arc<Keyring>, Vec<u8>), String> {
+        let url = match (&self.url, self.discovery) {
+            (Some(url), _) => url.clone(),
+            (None, true) => self.discover(client).await?,
+            (None, false) => return Err("there is no URL".to_owned()),
+        };
+        let document = get(client, url).await?;
+        let ring = Keyring::parse(&document).map_err(|refused| format!("the key set is refused: {refused:?}"))?;
+        Ok((Arc::new(ring), document))
+    }
+
+    /// The `jwks_uri` of a document whose `issuer` is exactly the configured one (RFC 8414 §3.3).
+    async fn discover(&self, client: &Client) -> Result<Url, String> {
+        let mut why = String::new();
+        for url in discovery_urls(&self.issuer) {
+            let url = config::key_url(&url, self.allow_loopback_http).map_err(|wrong| wrong.words().0.to_owned())?;
+            match get(client, url).await {
+                Ok(document) => return self.jwks_uri(&document),
+                Err(error) => why = error,
+            }
+        }
+        Err(format!("discovery: {why}"))
+    }
+
+    fn jwks_uri(&self, document: &[u8]) -> Result<Url, String> {
+        let document: Value =
+            serde_json::from_slice(document).map_err(|_| "the discovery document is no JSON".to_owned())?;
+        if document.get("issuer").and_then(Value::as_str) != Some(&self.issuer) {
+            return Err("the discovery document is another issuer's".to_owned());
+        }
+        let uri = document.get("jwks_uri").and_then(Value::as_str).ok_or("the discovery document has no jwks_uri")?;
+        config::key_url(uri, self.allow_loopback_http).map_err(|wrong| format!("jwks_uri {}", wrong.words().0))
+    }
+
+    /// A disk that is full or gone costs nothing now: the keys are served from memory.
+    fn remember(&self, directory: Option<&Path>, document: &[u8]) {
+        let Some(directory) = directory else { return };
+        let Ok(keys) = serde_json::from_slice::<Value>(document) else { return };
+        let entry = serde_json::json!({ "issuer": self.issuer, "fetched_at": clock::now(), "jwks": keys });
+        let path = cache_path(directory, &self.issuer);
+        let partial = path.with_extension("partial");
+        let written = std::fs::write(&partial, entry.to_string()).and_then(|()| std::fs::rename(&partial, &path));
+        if let Err(error) = written {
+            tracing::warn!(issuer = self.issuer, %error, "the last good keys could not be written to disk");
+        }
+    }
+}
+
+fn recall(directory: &Path, issuer: &str, oldest: i64) -> Option<Arc<Keyring>> {
+    let entry: Value = serde_json::from_slice(&std::fs::read(cache_path(directory, issuer)).ok()?).ok()?;
+    let same = entry.get("issuer").and_then(Value::as_str) == Some(issuer);
+    let fresh = entry.get("fetched_at").and_then(Value::as_i64).is_some_and(|at| at >= oldest && at <= clock::now());
+    let ring = Keyring::parse(entry.get("jwks")?.to_string().as_bytes()).ok()?;
+    (same && fresh).then(|| Arc::new(ring))
+}
+
+fn cache_path(directory: &Path, issuer: &str) -> PathBuf {
+    let name = crate::decision::jose::base64url_of(digest(&SHA256, issuer.as_bytes()).as_ref());
+    directory.join(format!("{name}.json"))
+}
+
+fn seconds(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+/// OpenID Connect appends the well-known path; RFC 8414 §3.1 inserts its own between host and path.
+fn discovery_urls(issuer: &str) -> Vec<String> {
+    let trimmed = issuer.strip_suffix('/').unwrap_or(issuer);
+    let mut urls = vec![format!("{trimmed}/.well-known/openid-configuration")];
+    if let Ok(mut url) = Url::parse(trimmed) {
+        let path = if url.path() == "/" { String::new() } else { url.path().to_owned() };
+        url.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
+        urls.push(url.into());
+    }
+    urls
+}
+
+async fn get(client: &Client, url: Url) -> Result<Vec<u8>, String> {
+    // reqwest's errors name the URL; keys' addresses are no secret, and `without_url` keeps the line short.
+    let told = |error: reqwest::Error| error.without_url().to_string();
+    let mut answer = client.get(url).header("accept", "application/json").send().await.map_err(told)?;
+    if answer.status() != reqwest::StatusCode::OK {
+        return Err(format!("status {}", answer.status().as_u16()));
+    }
+    let mut document = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(told)? {
+        if document.len().saturating_add(chunk.len()) > DOCUMENT_BYTES {
+            return Err(format!("more than {DOCUMENT_BYTES} bytes"));
+        }
+        document.extend_from_slice(&chunk);
+    }
+    Ok(document)
+}
+
+/// Refuses names that resolve to a link-local or metadata address.
+struct GuardedResolver;
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if found.iter().any(|address| config::is_forbidden_address(address.ip())) {
+                return Err(io::Error::other("the name resolves to a forbidden address").into());
+            }
+            let found: Addrs = Box::new(found.into_iter());
+            Ok(found)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_well_known_places_are_tried() {
+        assert_eq!(
+            discovery_urls("https://as.test/tenant"),
+            [
+                "https://as.test/tenant/.well-known/openid-configuration",
+                "https://as.test/.well-known/oauth-authorization-server/tenant",
+            ]
+        );
+        assert_eq!(
+            discovery_urls("https://as.test"),
+            [
+                "https://as.test/.well-known/openid-configuration",
+                "https://as.test/.well-known/oauth-authorization-server"
+            ]
+        );
+        assert_eq!(discovery_urls("https://as.test/"), discovery_urls("https://as.test"));
+    }
+}
