@@ -42,6 +42,7 @@ impl Gate {
     /// Answers one check. `message` is the CheckRequest, or why there is none; `arrived` is when it began to come in.
     #[must_use]
     pub fn check(&self, point: &str, message: Result<Bytes, Denial>, arrived: Instant) -> CheckResponse {
+        let _span = tracing::info_span!("check", point).entered();
         let judged = catch_unwind(AssertUnwindSafe(|| self.judge(point, message, clock::now())));
         let mut decision = judged.unwrap_or_else(|_| Decision::refuse(Denial::FaultInternal));
         let took = arrived.elapsed();

@@ -58,11 +58,11 @@ fn ok(
         remove.push(Bytes::from_static(b"authorization"));
         remove.push(Bytes::from_static(b"dpop"));
     }
-    OkHttpResponse {
-        headers,
-        headers_to_remove: remove,
-        response_headers_to_add: nonce.map(nonce_headers).unwrap_or_default(),
+    let mut response_headers_to_add = nonce.map(nonce_headers).unwrap_or_default();
+    if nonce.is_some() {
+        response_headers_to_add.push(append("access-control-expose-headers", "DPoP-Nonce"));
     }
+    OkHttpResponse { headers, headers_to_remove: remove, response_headers_to_add }
 }
 
 /// Each configured header with its value; without one it is removed.
