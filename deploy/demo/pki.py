@@ -108,7 +108,7 @@ def main(directory):
     intermediate = Entity("Demo Clients", root, authority=True, path_length=0)
 
     def spiffe(path):
-        return x509.UniformResourceIdentifier(f"spiffe://example.com/{path}")
+        return x509.UniformResourceIdentifier(f"spiffe://example.org/ns/finance/sa/{path}")
 
     loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     entities = {
@@ -117,9 +117,9 @@ def main(directory):
         "server": Entity(
             "pay.example.com", root, names=[*map(x509.DNSName, HOSTS), loopback], purpose=server
         ),
-        "client-1": Entity("client-1", intermediate, names=[spiffe("client-1")], purpose=client),
-        "client-2": Entity("client-2", intermediate, names=[spiffe("client-2")], purpose=client),
-        "rogue": Entity("rogue", names=[spiffe("client-1")], purpose=client),
+        "client-1": Entity("client-1", intermediate, names=[spiffe("batch-settlement")], purpose=client),
+        "client-2": Entity("client-2", intermediate, names=[spiffe("ledger-viewer")], purpose=client),
+        "rogue": Entity("rogue", names=[spiffe("batch-settlement")], purpose=client),
     }
     for name, entity in entities.items():
         entity.write(directory, name)

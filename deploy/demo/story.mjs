@@ -11,23 +11,25 @@
 const AS = 'https://as.example.com';
 const PAY = 'https://pay.example.com';
 const ACCOUNTS = 'https://accounts.example.com';
+const API = 'https://api.example.com';
 
 export const issuers = [AS, 'https://partner-as.example.net'];
 
 /// Audience → the scopes a token for it may carry.
 export const resources = {
-  'https://api.example.com': 'payments.read payments.write accounts.read',
+  [API]: 'payments.read payments.write payouts.read payouts.write accounts.read',
 };
 
 export const tokens = {
-  robot: { issuer: AS, id: 'invoice-robot', resource: 'https://api.example.com', scope: 'payments.read payments.write accounts.read' },
+  robot: { issuer: AS, id: 'invoice-robot', resource: API, scope: 'payments.read payments.write' },
+  agent: { issuer: AS, id: 'payment-agent', resource: API, scope: 'payouts.read payouts.write' },
   batch: {
     issuer: AS,
     id: 'batch-settlement',
-    resource: 'https://api.example.com',
-    scope: 'payments.read',
+    resource: API,
+    scope: 'payments.read accounts.read',
     certificate: 'client-1',
-    spiffe_id: 'spiffe://example.com/client-1',
+    spiffe_id: 'spiffe://example.org/ns/finance/sa/batch-settlement',
   },
 };
 
@@ -40,7 +42,7 @@ export const steps = [
   { tell: 'any other', request: payment, expect: [401, 'credential_missing'] },
 
   { title: 'A token bound to a key (DPoP, RFC 9449)' },
-  { tell: 'its owner', request: payment, token: 'robot', expect: allowed() },
+  { tell: 'its owner', request: payment, token: 'robot', expect: allowed('payments-read-by-purpose') },
   { tell: 'the same request and proof, replayed', request: payment, token: 'robot', proof: 'again', expect: [401, 'proof_replayed'] },
   { tell: 'the token stolen, sent as Bearer', request: payment, token: 'robot', as: 'Bearer', proof: 'none', expect: [401, 'binding_scheme_mismatch'] },
   { tell: 'stolen, with a proof by another key', request: payment, token: 'robot', proof: { key: 'stranger' }, expect: [401, 'proof_key_mismatch'] },
@@ -51,20 +53,23 @@ export const steps = [
     request: payment,
     token: 'robot',
     headers: { 'x-keybound-client': 'root', 'x-keybound-subject': 'root' },
-    expect: allowed(),
+    expect: allowed('payments-read-by-purpose'),
   },
 
   { title: 'A token bound to a certificate (mutual TLS, RFC 8705)' },
-  { tell: 'with its certificate', request: payment, token: 'batch', expect: allowed() },
+  { tell: 'with its certificate', request: payment, token: 'batch', expect: allowed('payments-read-by-purpose') },
   { tell: "with another client's certificate", request: payment, token: 'batch', certificate: 'client-2', expect: [401, 'certificate_mismatch'] },
   { tell: 'without a certificate', request: payment, token: 'batch', certificate: null, expect: [401, 'certificate_missing'] },
   { tell: 'with a certificate of an unknown CA', request: payment, token: 'batch', certificate: 'rogue', expect: 'handshake refused' },
+  { tell: 'an API for workloads: the SPIFFE id counts', request: `GET ${ACCOUNTS}/accounts/7`, token: 'batch', expect: allowed('accounts-read-by-finance-workloads') },
+
+  { title: 'An API that demands nonces' },
+  { tell: 'first call: here is a nonce', request: `GET ${PAY}/payouts/7`, token: 'agent', expect: [401, 'proof_nonce_required'] },
+  { tell: 'the client tries again with it', request: `GET ${PAY}/payouts/7`, token: 'agent', expect: allowed('payouts-read-by-purpose') },
 
   { title: 'What policy says' },
   { tell: 'a write without the scope for it', request: `POST ${PAY}/payments`, token: 'batch', expect: [403, 'scope_insufficient'] },
   { tell: 'a write with it, by an invoicing client', request: `POST ${PAY}/payments`, token: 'robot', expect: [403, 'policy_not_permitted'] },
-
-  { title: 'An API that demands nonces' },
-  { tell: 'first call: here is a nonce', request: `GET ${ACCOUNTS}/accounts/7`, token: 'robot', expect: [401, 'proof_nonce_required'] },
-  { tell: 'the client tries again with it', request: `GET ${ACCOUNTS}/accounts/7`, token: 'robot', expect: allowed() },
+  { tell: 'a payout by an agent: a guardrail', request: `POST ${PAY}/payouts`, token: 'agent', expect: [403, 'policy_guardrail', 'agents-create-no-payouts'] },
+  { tell: 'a host of nobody', request: 'GET https://other.example.com/', token: 'robot', expect: [403, 'api_unknown'] },
 ];
