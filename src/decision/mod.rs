@@ -21,100 +21,318 @@ pub mod snapshot;
 pub mod target;
 mod template;
 pub mod token;
-mod walk;
+mod verdict;
 
-pub use walk::{Examined, Proven, Unsettled, examine};
+pub use verdict::{Decision, Findings, Identity, Refusal, Verdict};
 
-use binding::ProofMethod;
-use client::ClientId;
-use denial::Denial;
+use binding::{Bound, BoundSender, ProvenSender, Sender, Spend, Spending};
+use certificate::{CertificateDenial, PeerCertificate};
+use challenge::Challenger;
+use client::Registration;
+use credential::{PresentedCredential, Scheme};
+use denial::{Denial, OauthError};
+use facts::RequestFacts;
 use leniency::Waiver;
-use policy::{Authorised, DecidingPolicy};
+use policy::{Question, Refused, Subject};
+use route::Route;
+use snapshot::{Bundle, Snapshot};
+use token::VerifiedToken;
 
-/// What is answered.
-pub enum Verdict {
-    /// Policy permitted a proven sender.
-    Allowed {
-        /// What the upstream is told.
-        identity: Identity,
-        /// What policy said.
-        authorised: Authorised,
-        /// A fresh nonce for the client (RFC 9449 §8.2).
-        nonce: Option<String>,
-    },
-    /// It would have been denied; the API observes this class. Carries no identity.
-    Observed {
-        /// The first denial on the way.
-        would_be: Denial,
-    },
-    /// A declared public operation.
-    Public,
-    /// Answered by us: the resource metadata document (RFC 9728), JSON.
-    Answer(String),
-    /// No.
-    Denied(Refusal),
+/// How far the walk got without outside help.
+pub enum Examined<'w> {
+    /// It is over.
+    Ended(Box<Decision>),
+    /// A proof must be spent first.
+    Needs(Box<Unsettled<'w>>),
+    /// The sender is proven; policy is next.
+    Proven(Box<Proven<'w>>),
 }
 
-/// A denial and what the client is told with it.
-pub struct Refusal {
-    /// The code.
-    pub denial: Denial,
-    /// `WWW-Authenticate` field values.
-    pub challenge: Vec<String>,
-    /// A nonce to try again with.
-    pub nonce: Option<String>,
+/// The walk so far: what every step may read, and what was learned.
+struct Walk<'w> {
+    snapshot: &'w Snapshot,
+    bundle: &'w Bundle,
+    facts: &'w RequestFacts<'w>,
+    route: Route<'w>,
+    scheme: Option<Scheme>,
+    now: i64,
+    findings: Findings,
 }
 
-/// Who sent an allowed request: what the upstream may be told.
-pub struct Identity {
-    /// The client and its issuer.
-    pub client: ClientId,
-    /// The token's `sub`.
-    pub subject: Option<String>,
-    /// How the sender was proven.
-    pub proof: ProofMethod,
+/// The evidence about the sender, before its proof is settled.
+struct Evidence<'w> {
+    token: VerifiedToken,
+    registration: Option<&'w Registration>,
+    certificate: Option<PeerCertificate>,
 }
 
-/// What was learned on the way, for the record; nothing decides by it.
-#[derive(Default)]
-pub struct Findings {
-    /// The API.
-    pub api: Option<String>,
-    /// The action.
-    pub action: Option<String>,
-    /// The configured issuer that the token claims to be from.
-    pub issuer: Option<String>,
-    /// The client that a verified token names.
-    pub client: Option<ClientId>,
-    /// How the sender was proven.
-    pub proof: Option<ProofMethod>,
-    /// Denials that leniency softened, in order.
-    pub softened: Vec<Denial>,
-    /// Demands that an exception waived.
-    pub waived: Vec<Waiver>,
-    /// The policies that decided, or errored.
-    pub policies: Vec<DecidingPolicy>,
-    /// A `DPoP` header beside the scheme Bearer was ignored.
-    pub stray_proof: bool,
-    /// Whether the API is in observe mode.
-    pub observing: bool,
-    /// The bundle's revision.
-    pub bundle: Option<String>,
+/// Waits for the memory of spent proofs.
+pub struct Unsettled<'w> {
+    walk: Walk<'w>,
+    evidence: Evidence<'w>,
+    bound: BoundSender,
 }
 
-/// A verdict and what was learned on the way to it.
-pub struct Decision {
-    /// What is answered.
-    pub verdict: Verdict,
-    /// For the record.
-    pub findings: Findings,
+/// Waits for policy.
+pub struct Proven<'w> {
+    walk: Walk<'w>,
+    /// `None` where no principal exists: a public operation, or leniency.
+    sender: Option<(Evidence<'w>, ProvenSender)>,
 }
 
-impl Decision {
-    /// A denial before anything is known of the request.
+/// Walks as far as the snapshot and the time allow. `now` is Unix seconds.
+#[must_use]
+pub fn examine<'w>(snapshot: &'w Snapshot, facts: &'w RequestFacts<'w>, now: i64) -> Examined<'w> {
+    let refuse = |denial| Examined::Ended(Box::new(Decision::refuse(denial)));
+    let Some(bundle) = &snapshot.bundle else { return refuse(Denial::FaultBundleMissing) };
+    if let Some(document) = metadata::answer(snapshot, bundle, facts) {
+        return Examined::Ended(Box::new(Decision {
+            verdict: Verdict::Answer(document),
+            findings: Findings::default(),
+        }));
+    }
+    let route = match route::resolve(&bundle.inventory, facts) {
+        Ok(route) => route,
+        Err(denial) => return refuse(denial),
+    };
+    let findings = Findings {
+        api: Some(route.api().id.clone()),
+        action: Some(route.operation().action.clone()),
+        observing: route.api().leniency.observes(),
+        bundle: Some(bundle.revision.clone()),
+        ..Findings::default()
+    };
+    let walk = Walk { snapshot, bundle, facts, route, scheme: None, now, findings };
+    if walk.route.operation().public && facts.authorization().is_empty() {
+        return Examined::Proven(Box::new(Proven { walk, sender: None }));
+    }
+    walk.sender()
+}
+
+impl<'w> Walk<'w> {
+    /// Credential, token, client, certificate, binding. A credential on a public operation is judged like any other: a bad
+    /// one is not the same as none.
+    fn sender(mut self) -> Examined<'w> {
+        let credential = match credential::present(self.facts) {
+            Ok(credential) => credential,
+            Err(denial) => return self.without_principal(denial),
+        };
+        self.scheme = Some(credential.scheme());
+        self.findings.stray_proof = credential.scheme() == Scheme::Bearer && !self.facts.dpop().is_empty();
+        let token = match self.token(&credential) {
+            Ok(token) => token,
+            Err(denial) => return self.without_principal(denial),
+        };
+        let registration = match self.registration(&token) {
+            Ok(registration) => registration,
+            Err(denial) => match self.soften(denial) {
+                Ok(()) => None,
+                Err(decision) => return Examined::Ended(decision),
+            },
+        };
+        let certificate = match self.certificate() {
+            Ok(certificate) => certificate,
+            Err(denial) => match self.soften(denial) {
+                Ok(()) => None,
+                Err(decision) => return Examined::Ended(decision),
+            },
+        };
+        let evidence = Evidence { token, registration, certificate };
+        match self.bind(&credential, &evidence) {
+            Ok(Bound::Proven(sender)) => {
+                Examined::Proven(Box::new(Proven { walk: self, sender: Some((evidence, sender)) }))
+            }
+            Ok(Bound::MustSpend(bound)) => Examined::Needs(Box::new(Unsettled { walk: self, evidence, bound: *bound })),
+            Err(denial) => match self.soften(denial) {
+                Ok(()) => self.unproven(evidence),
+                Err(decision) => Examined::Ended(decision),
+            },
+        }
+    }
+
+    fn token(&mut self, credential: &PresentedCredential<'_>) -> Result<VerifiedToken, Denial> {
+        let signed = match token::verify(credential.token(), &self.snapshot.issuers) {
+            Ok(signed) => signed,
+            Err(refused) => {
+                self.findings.issuer = refused.issuer.map(str::to_owned);
+                return Err(refused.denial);
+            }
+        };
+        self.findings.issuer = Some(signed.client().issuer.clone());
+        self.findings.client = Some(signed.client().clone());
+        let token = signed.accept(self.route.api(), self.bundle.policies.claims(), self.now)?;
+        if token.lifetime_waived() {
+            self.findings.waived.push(Waiver::TokenLifetime);
+        }
+        Ok(token)
+    }
+
+    fn registration(&self, token: &VerifiedToken) -> Result<Option<&'w Registration>, Denial> {
+        self.bundle.clients.admit(token.client(), self.route.api().registered_clients, self.now)
+    }
+
+    fn certificate(&self) -> Result<Option<PeerCertificate>, Denial> {
+        let trust = self.snapshot.trust.as_deref();
+        certificate::present(&self.snapshot.certificates, trust, &self.facts.certificate(), self.now).map_err(
+            |denial| match denial {
+                CertificateDenial::Malformed => Denial::CertificateMalformed,
+                CertificateDenial::Untrusted => Denial::CertificateUntrusted,
+            },
+        )
+    }
+
+    fn bind(&self, credential: &PresentedCredential<'w>, evidence: &Evidence<'w>) -> Result<Bound, Denial> {
+        binding::prove(&Sender {
+            facts: self.facts,
+            route: &self.route,
+            credential,
+            token: &evidence.token,
+            certificate: evidence.certificate.as_ref(),
+            certificates: &self.snapshot.certificates,
+            proofs: &self.snapshot.proofs,
+            nonces: &self.snapshot.nonces,
+            now: self.now,
+        })
+    }
+
+    fn unproven(self, evidence: Evidence<'w>) -> Examined<'w> {
+        let sender = ProvenSender::unproven();
+        Examined::Proven(Box::new(Proven { walk: self, sender: Some((evidence, sender)) }))
+    }
+
+    /// Goes on without a principal, where leniency allows that; only guardrails are left to ask.
+    fn without_principal(mut self, denial: Denial) -> Examined<'w> {
+        match self.soften(denial) {
+            Ok(()) => Examined::Proven(Box::new(Proven { walk: self, sender: None })),
+            Err(decision) => Examined::Ended(decision),
+        }
+    }
+
+    /// Notes a denial that the API relaxes, or ends the walk with it.
+    fn soften(&mut self, denial: Denial) -> Result<(), Box<Decision>> {
+        if self.route.api().leniency.softens(denial) {
+            self.findings.softened.push(denial);
+            Ok(())
+        } else {
+            Err(self.end(denial))
+        }
+    }
+
+    fn deny(mut self, denial: Denial) -> Box<Decision> {
+        self.end(denial)
+    }
+
+    fn end(&mut self, denial: Denial) -> Box<Decision> {
+        let challenger = Challenger {
+            api: self.route.api(),
+            operation: self.route.operation(),
+            algorithms: &self.snapshot.proofs.algorithms,
+            source: &self.snapshot.certificates.source,
+            used: self.scheme,
+            metadata: self.snapshot.metadata.then(|| metadata::url(self.route.origin())),
+        };
+        let nonce = (denial.row().oauth == Some(OauthError::UseDpopNonce)).then(|| self.mint());
+        let refusal = Refusal { denial, challenge: challenger.challenge(denial), nonce };
+        Box::new(Decision { verdict: Verdict::Denied(refusal), findings: core::mem::take(&mut self.findings) })
+    }
+
+    fn mint(&self) -> String {
+        self.snapshot.nonces.mint(&self.route.api().id, self.now)
+    }
+}
+
+impl<'w> Unsettled<'w> {
+    /// What must be remembered.
     #[must_use]
-    pub fn refuse(denial: Denial) -> Self {
-        let refusal = Refusal { denial, challenge: Vec::new(), nonce: None };
-        Self { verdict: Verdict::Denied(refusal), findings: Findings::default() }
+    pub fn spend(&self) -> &Spend {
+        self.bound.spend()
+    }
+
+    /// Goes on with the memory's answer.
+    #[must_use]
+    pub fn settle(self, spending: Spending) -> Examined<'w> {
+        let Self { mut walk, evidence, bound } = self;
+        match bound.settle(spending) {
+            Ok(sender) => Examined::Proven(Box::new(Proven { walk, sender: Some((evidence, sender)) })),
+            Err(denial) => match walk.soften(denial) {
+                Ok(()) => walk.unproven(evidence),
+                Err(decision) => Examined::Ended(decision),
+            },
+        }
+    }
+}
+
+impl Proven<'_> {
+    /// Asks policy and answers.
+    #[must_use]
+    pub fn conclude(mut self) -> Decision {
+        let sender = self.sender.take();
+        if let Some((_, proven)) = &sender {
+            self.walk.findings.proof = Some(proven.method());
+            if proven.demand_waived() {
+                self.walk.findings.waived.push(Waiver::Proof);
+            }
+        }
+        match sender {
+            Some((evidence, proven)) if !self.walk.route.operation().public => self.authorise(&evidence, &proven),
+            _ => self.guardrails_only(),
+        }
+    }
+
+    fn authorise(mut self, evidence: &Evidence<'_>, sender: &ProvenSender) -> Decision {
+        let subject = Subject {
+            token: &evidence.token,
+            registration: evidence.registration,
+            certificate: evidence.certificate.as_ref(),
+            sender,
+        };
+        match self.question().authorise(&subject) {
+            Ok(authorised) => {
+                self.walk.findings.policies = authorised.policies().to_vec();
+                if let Some(would_be) = self.walk.findings.softened.first().copied() {
+                    return self.decide(Verdict::Observed { would_be });
+                }
+                let nonce = sender.proof().filter(|proof| proof.wants_fresh_nonce()).map(|_| self.walk.mint());
+                let identity = Identity {
+                    client: evidence.token.client().clone(),
+                    subject: evidence.token.subject().map(str::to_owned),
+                    proof: sender.method(),
+                };
+                self.decide(Verdict::Allowed { identity, authorised, nonce })
+            }
+            Err(refused) => self.refused(refused),
+        }
+    }
+
+    fn guardrails_only(self) -> Decision {
+        match self.question().guardrails() {
+            Ok(()) => match self.walk.findings.softened.first().copied() {
+                Some(would_be) => self.decide(Verdict::Observed { would_be }),
+                // Without a principal and without leniency only a public operation gets here; anything else is a defect.
+                None if self.walk.route.operation().public => self.decide(Verdict::Public),
+                None => *self.walk.deny(Denial::FaultInternal),
+            },
+            Err(refused) => self.refused(refused),
+        }
+    }
+
+    fn refused(mut self, refused: Refused) -> Decision {
+        self.walk.findings.policies = refused.policies;
+        match self.walk.soften(refused.denial) {
+            Ok(()) => {
+                let would_be = self.walk.findings.softened.first().copied().unwrap_or(refused.denial);
+                self.decide(Verdict::Observed { would_be })
+            }
+            Err(decision) => *decision,
+        }
+    }
+
+    fn question(&self) -> Question<'_> {
+        let Walk { bundle, facts, route, now, .. } = &self.walk;
+        Question { index: &bundle.policies, facts, route, now: *now }
+    }
+
+    fn decide(self, verdict: Verdict) -> Decision {
+        Decision { verdict, findings: self.walk.findings }
     }
 }

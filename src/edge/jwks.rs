@@ -38,6 +38,7 @@ pub enum KeyNews {
 }
 
 /// Asks for keys of issuers whose tokens named an unknown `kid`.
+#[derive(Default)]
 pub struct Wanted(Vec<(String, Arc<Notify>)>);
 
 impl Wanted {

@@ -9,7 +9,7 @@ mod header;
 mod json;
 mod key;
 
-pub use compact::{Compact, base64url, base64url_32, base64url_of};
-pub use header::Header;
-pub use json::{Map, NumericDate, Value, parse_object};
+pub use compact::{Compact, NotCompact, base64url, base64url_32, base64url_of};
+pub use header::{Header, HeaderMalformed};
+pub use json::{Map, NotAnObject, NumericDate, Value, parse_object};
 pub use key::{KeyDenial, PublicKey};

@@ -1,0 +1,96 @@
+//! The table of denials: `docs/denials.md` is printed from the enum, and every denial is provoked somewhere.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use keybound::decision::denial::{Class, Denial, OauthError, Softens};
+
+use crate::source::{Kind, root, rust_below};
+
+const HEAD: &str = "\
+# Denials
+
+Every way to say no. The code is the contract: log field, metric label, dynamic metadata and test expectation are the same
+word. This page is written from the code: `UPDATE_DOCS=1 cargo test --test tidy denials` renews it, and a test fails when it is
+stale.
+
+- A caller reads the status, one text per class and the decision's id, which leads to the code; never the code itself. Only
+  `credential_repeated` and `proof_nonce_required` have words of their own in the challenge: those that the RFC gives.
+- *OAuth error* stands in `WWW-Authenticate`. A 401 without one lists the schemes that the API takes.
+- *Observe* says whether an API in observe mode lets it pass when it relaxes the class; what never softens is denied in every
+  mode.
+";
+
+/// Denials that no row of the conformance table can provoke, and where they are shown instead.
+const BEYOND_CONFORMANCE: &[(Denial, &str)] = &[
+    (
+        Denial::FaultOverloaded,
+        "answered by the service before a check is judged: needs more checks at once than the bound",
+    ),
+    (Denial::FaultDeadline, "answered by the gate when the judgement was late: needs a clock that runs"),
+    (Denial::FaultInternal, "a defect: there is no request that should provoke it"),
+];
+
+/// The page.
+fn page() -> String {
+    let mut page = HEAD.to_owned();
+    for class in Class::ALL {
+        writeln!(page, "\n## `{}`\n\nThe caller reads: “{}”.\n", class.name(), class.text()).unwrap();
+        page.push_str("| code | status | OAuth error | observe | meaning |\n|---|---|---|---|---|\n");
+        for row in Denial::ALL.iter().map(|denial| denial.row()).filter(|row| row.class == class) {
+            let error = row.oauth.map_or("", OauthError::code);
+            let error = if error.is_empty() { String::new() } else { format!("`{error}`") };
+            let observe = match row.softens {
+                Softens::Yes => "relaxes",
+                Softens::Never => "never",
+            };
+            let meaning = row.meaning.replace('|', "\\|");
+            writeln!(page, "| `{}` | {} | {error} | {observe} | {meaning} |", row.slug, row.status).unwrap();
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_of_denials_is_up_to_date() {
+    let path = root().join("docs/denials.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, page()).unwrap();
+    }
+    let stored = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(stored == page(), "docs/denials.md is stale: run UPDATE_DOCS=1 cargo test --test tidy denials");
+}
+
+#[test]
+fn every_denial_is_on_the_page_in_the_section_of_its_class() {
+    let page = page();
+    let missing = Denial::ALL.iter().filter(|denial| {
+        let heading = format!("## `{}`", denial.row().class.name());
+        let section = page.split("\n## ").find(|section| format!("## {section}").starts_with(&heading));
+        !section.is_some_and(|section| section.contains(&format!("| `{}` |", denial.slug())))
+    });
+    crate::none(missing.map(|denial| denial.slug()), "denials that the page does not tell");
+}
+
+/// The words of the conformance suite, comments apart: a row names a denial by its code or by its variant.
+fn words_of_conformance() -> Option<BTreeSet<String>> {
+    let sources = rust_below("tests/conformance");
+    let tokens = sources.iter().flat_map(|source| &source.tokens);
+    let named = tokens.filter(|token| matches!(token.kind, Kind::Word | Kind::Text)).map(|token| token.text.clone());
+    (!sources.is_empty()).then(|| named.collect())
+}
+
+#[test]
+fn every_denial_is_provoked_by_a_conformance_row_or_says_why_not() {
+    // Until there is a conformance suite, there is nothing to hold against it.
+    let Some(words) = words_of_conformance() else { return };
+    let named = |denial: &Denial| words.contains(denial.slug()) || words.contains(&format!("{denial:?}"));
+    let beyond = |denial: &Denial| BEYOND_CONFORMANCE.iter().any(|(other, _)| other == denial);
+    let silent = Denial::ALL.iter().filter(|denial| !named(denial) && !beyond(denial));
+    crate::none(silent.map(|denial| denial.slug()), "denials without a row in tests/conformance");
+    let stale = BEYOND_CONFORMANCE.iter().filter(|(denial, _)| named(denial));
+    crate::none(
+        stale.map(|(denial, _)| denial.slug()),
+        "denials that a row provokes after all: take them off the list",
+    );
+}
