@@ -3,6 +3,7 @@
 pub mod config;
 pub mod decision;
 pub mod problem;
+mod yaml;
 
 /// The messages of Envoy's external authorization API, compiled from `proto/`.
 pub mod proto {

@@ -1,12 +1,29 @@
-//! What is found while the file is read, kept until all of it is known.
+//! What is found while one file is read, kept until all of it is known.
 
 use std::path::{Path, PathBuf};
 
-use super::node::{Node, Position};
-use crate::problem::Problem;
+use super::Problem;
+
+/// A line and a column, from 1; the column in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Position {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Position {
+    /// Where a byte offset is; the end, if it is beyond it.
+    pub fn at_offset(source: &str, offset: usize) -> Self {
+        let before = source.get(..offset).unwrap_or(source);
+        let line = before.matches('\n').count().saturating_add(1);
+        let start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
+        let column = before.get(start..).map_or(0, |text| text.chars().count()).saturating_add(1);
+        Self { line, column }
+    }
+}
 
 /// The problems of one file so far.
-pub(super) struct Findings<'a> {
+pub(crate) struct Findings<'a> {
     file: &'a str,
     source: &'a str,
     problems: Vec<Problem>,
@@ -17,8 +34,12 @@ impl<'a> Findings<'a> {
         Self { file, source, problems: Vec::new() }
     }
 
+    pub fn offset(&self, offset: usize) -> Position {
+        Position::at_offset(self.source, offset)
+    }
+
     pub fn error(&mut self, at: Position, what: impl Into<String>, remedy: impl Into<String>) {
-        self.problems.push(Problem::at(self.file, self.source, at.line, at.column, what, remedy));
+        self.keep(Problem::at(self.file, self.source, at.line, at.column, what, remedy));
     }
 
     /// An error about a line that may hold a secret: the line is not shown.
@@ -30,15 +51,22 @@ impl<'a> Findings<'a> {
     }
 
     pub fn warning(&mut self, at: Position, what: impl Into<String>, remedy: impl Into<String>) {
-        self.problems.push(Problem::at(self.file, self.source, at.line, at.column, what, remedy).warning());
+        self.keep(Problem::at(self.file, self.source, at.line, at.column, what, remedy).warning());
+    }
+
+    /// Keeps a problem, unless it is here already: what many places share is told once.
+    pub fn keep(&mut self, problem: Problem) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     /// A path as the start-up may open it: relative ones belong to the directory that the file is in.
-    pub fn path(&mut self, node: &Node, written: &Path) -> PathBuf {
+    pub fn path(&mut self, at: impl Into<Position>, written: &Path) -> PathBuf {
         if written.to_string_lossy().contains(char::is_control) {
             // A key or certificate pasted where its path belongs.
             self.error_unseen(
-                node.at,
+                at.into(),
                 "a path has a line break or another control character",
                 "write the path of a file, not its content",
             );
