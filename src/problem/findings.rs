@@ -22,6 +22,9 @@ impl Position {
     }
 }
 
+/// Problems that are told of one file.
+const MAX_PROBLEMS: usize = 200;
+
 /// The problems of one file so far.
 pub(crate) struct Findings<'a> {
     file: &'a str,
@@ -38,20 +41,28 @@ impl<'a> Findings<'a> {
         Position::at_offset(self.source, offset)
     }
 
+    /// Whether enough is known: a file that is broken throughout would have one problem per line, and an error is known.
+    fn is_full(&self) -> bool {
+        self.problems.len() >= MAX_PROBLEMS && self.has_errors()
+    }
+
     pub fn error(&mut self, at: Position, what: impl Into<String>, remedy: impl Into<String>) {
-        self.keep(Problem::at(self.file, self.source, at.line, at.column, what, remedy));
+        if !self.is_full() {
+            self.keep(Problem::at(self.file, self.source, at.line, at.column, what, remedy));
+        }
     }
 
     /// An error about a line that may hold a secret: the line is not shown.
     pub fn error_unseen(&mut self, at: Position, what: impl Into<String>, remedy: impl Into<String>) {
-        self.error(at, what, remedy);
-        if let Some(problem) = self.problems.last_mut() {
-            problem.source_line = None;
-        }
+        let mut problem = Problem::at(self.file, self.source, at.line, at.column, what, remedy);
+        problem.source_line = None;
+        self.keep(problem);
     }
 
     pub fn warning(&mut self, at: Position, what: impl Into<String>, remedy: impl Into<String>) {
-        self.keep(Problem::at(self.file, self.source, at.line, at.column, what, remedy).warning());
+        if self.problems.len() < MAX_PROBLEMS {
+            self.keep(Problem::at(self.file, self.source, at.line, at.column, what, remedy).warning());
+        }
     }
 
     /// Keeps a problem, unless it is here already: what many places share is told once.
@@ -82,5 +93,21 @@ impl<'a> Findings<'a> {
     pub fn into_problems(mut self) -> Vec<Problem> {
         self.problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
         self.problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_broken_throughout_is_refused_with_the_first_problems() {
+        let at = |line| Position { line, column: 1 };
+        let mut findings = Findings::new("x", "");
+        (1..=1_000).for_each(|line| findings.warning(at(line), "w", "r"));
+        assert!(!findings.has_errors());
+        (1..=1_000).for_each(|line| findings.error(at(line), "e", "r"));
+        assert!(findings.has_errors(), "an error is never lost");
+        assert_eq!(findings.into_problems().len(), MAX_PROBLEMS.saturating_add(1));
     }
 }
