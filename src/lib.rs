@@ -1,5 +1,6 @@
 //! keybound
 
+pub mod bundle;
 pub mod config;
 pub mod decision;
 pub mod problem;

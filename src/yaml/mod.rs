@@ -1,7 +1,7 @@
 //! YAML that people write: a tree whose values know their place, checked against the JSON Schema of the type it becomes.
 //!
 //! The operator's file and the bundle's files share it. One Rust type per file says keys, types, ranges and choices; the
-//! schema derived from it is what [`shape`] checks, what editors read and what [`reference`] prints, so no two can
+//! schema derived from it is what `shape` checks, what editors read and what `reference` prints, so no two can
 //! disagree. Refused rather than guessed: unknown and repeated keys, YAML merges, other spellings of true and false.
 
 mod node;
