@@ -1,0 +1,183 @@
+//! The commands as an operator runs them: `keybound check` on files that are good, and on each with one thing broken.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const KEYS: &str =
+    r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+const CONFIG: &str = "\
+listeners:
+  check:
+    - name: edge
+      address: 127.0.0.1:0
+bundle:
+  directory: policies
+issuers:
+  - issuer: https://as.example.com
+    keys: { file: keys.json }
+    audiences: [https://api.example.com]
+    max_lifetime_seconds: 300
+  - issuer: https://partner-as.example.net
+    keys: { file: keys.json }
+    audiences: [https://partner-api.example.com]
+    max_lifetime_seconds: 300
+certificate:
+  source: envoy_peer_certificate
+  chain_verified_by: envoy
+";
+
+/// A directory with a good config, keys, and the shipped bundle, its dates moved so that they are always good.
+fn good() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    fs::write(path.join("keybound.yaml"), CONFIG).unwrap();
+    fs::write(path.join("keys.json"), KEYS).unwrap();
+    fs::create_dir(path.join("policies")).unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    for entry in fs::read_dir(shipped).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            let text = fs::read_to_string(entry.path()).unwrap();
+            fs::write(path.join("policies").join(entry.file_name()), dated(&text)).unwrap();
+        }
+    }
+    directory
+}
+
+/// Every `expires:` becomes a day that is a month ahead.
+fn dated(text: &str) -> String {
+    let ahead = time::OffsetDateTime::from(std::time::SystemTime::now()) + time::Duration::days(30);
+    let date = ahead.date().to_string();
+    let line = |line: &str| match line.split_once("expires: ") {
+        Some((before, _)) => format!("{before}expires: {date}"),
+        None => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+fn change(directory: &TempDir, file: &str, from: &str, to: &str) {
+    let path = directory.path().join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{file} has no `{from}`");
+    fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+fn keybound(directory: &TempDir, command: &str) -> Output {
+    let mut keybound = Command::new(env!("CARGO_BIN_EXE_keybound"));
+    keybound.args([command, "--config", "keybound.yaml"]).current_dir(directory.path()).output().unwrap()
+}
+
+#[test]
+fn check_says_ok_to_the_shipped_example() {
+    let output = keybound(&good(), "check");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("ok: 2 issuers, 4 APIs"), "{said}");
+}
+
+/// What is broken, where (file, text, replacement), and the place and words that must be told.
+const BROKEN: &[(&str, &str, &str, &str, &str)] = &[
+    // The operator's file.
+    ("keybound.yaml", "listeners:", "listener:", "keybound.yaml:1:1", "listener"),
+    ("keybound.yaml", "name: edge", "name: Edge One", "keybound.yaml:3:13", "Edge One"),
+    ("keybound.yaml", "127.0.0.1:0", "localhost", "keybound.yaml:4:16", "localhost"),
+    ("keybound.yaml", "max_lifetime_seconds: 300", "max_lifetime_seconds: soon", "keybound.yaml:11:27", "soon"),
+    ("keybound.yaml", "max_lifetime_seconds: 300", "max_lifetime_seconds: 0", "keybound.yaml:11:27", "0"),
+    ("keybound.yaml", "{ file: keys.json }", "{ file: keys.json, discovery: true }", "keybound.yaml:9:", "exactly one"),
+    (
+        "keybound.yaml",
+        "https://partner-as.example.net",
+        "https://as.example.com",
+        "keybound.yaml:12:13",
+        "https://as.example.com",
+    ),
+    ("keybound.yaml", "[https://api.example.com]", "[]", "keybound.yaml:10:16", "audiences"),
+    ("keybound.yaml", "envoy_peer_certificate", "peer", "keybound.yaml:17:11", "peer"),
+    ("keybound.yaml", "chain_verified_by: envoy", "chain_verified_by: keybound", "keybound.yaml:18:", "trust_bundle"),
+    ("keybound.yaml", "directory: policies", "directory: [", "keybound.yaml:", "help:"),
+    ("keys.json", "\"kty\":\"OKP\"", "\"kty\":\"oct\"", "keys.json:1:1", "no key of this JWK Set"),
+    ("keys.json", "{", "", "keys.json:1:1", "no JWK Set"),
+    // The bundle.
+    ("policies/apis.yaml", "proof: required", "proof: requird", "policies/apis.yaml:", "requird"),
+    ("policies/apis.yaml", "owner: payments-team", "ownr: payments-team", "policies/apis.yaml:", "ownr"),
+    ("policies/apis.yaml", "https://as.example.com]", "https://nobody.example.com]", "policies/apis.yaml:", "nobody"),
+    ("policies/apis.yaml", "action: payments.list", "action: payments.lst", "policies/apis.yaml:", "payments.lst"),
+    ("policies/apis.yaml", "path: /payments,", "path: /payments//x,", "policies/apis.yaml:", "canonical"),
+    ("policies/clients.yaml", "kind: service", "kind: unregistered", "policies/clients.yaml:", "unregistered"),
+    ("policies/clients.yaml", "expires: ", "expires: never # ", "policies/clients.yaml:", "never"),
+    (
+        "policies/schema.cedarschema",
+        "type Token = {",
+        "type Token = {\n  colour: String,",
+        "policies/schema.cedarschema:",
+        "colour",
+    ),
+    ("policies/payments.cedar", "@id(\"payments-read-by-purpose\")\n", "", "policies/payments.cedar:", "@id"),
+    ("policies/payments.cedar", "context.token.age_seconds", "context.token.age", "policies/payments.cedar:", "age"),
+    (
+        "policies/guardrails.cedar",
+        "forbid (principal is Client, action, resource)",
+        "permit (principal is Client, action, resource)",
+        "policies/guardrails.cedar:",
+        "forbid",
+    ),
+];
+
+#[test]
+fn check_names_the_place_and_the_remedy_of_everything_that_is_broken() {
+    for (file, from, to, place, words) in BROKEN {
+        let directory = good();
+        change(&directory, file, from, to);
+        let output = keybound(&directory, "check");
+        let said = String::from_utf8(output.stdout).unwrap();
+        let case = format!("{file}: `{from}` → `{to}`:\n{said}");
+        assert_eq!(output.status.code(), Some(1), "{case}");
+        for expected in [&format!("--> {place}"), *words, "help: ", "error: "] {
+            assert!(said.contains(expected), "`{expected}` is missing: {case}");
+        }
+        let located = said.lines().filter_map(|line| line.trim().strip_prefix("--> "));
+        for at in located {
+            let numbers: Vec<_> = at.rsplitn(3, ':').take(2).map(str::parse::<usize>).collect();
+            assert!(numbers.iter().all(|number| matches!(number, Ok(1..))), "{at} has no line and column: {case}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    for file in ["keybound.yaml", "keys.json", "policies/apis.yaml", "policies/schema.cedarschema"] {
+        let directory = good();
+        fs::remove_file(directory.path().join(file)).unwrap();
+        let output = keybound(&directory, "check");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(file), "{file}: {said}");
+    }
+}
+
+#[test]
+fn serve_refuses_what_check_refuses() {
+    let directory = good();
+    change(&directory, "policies/apis.yaml", "proof: required", "proof: requird");
+    let output = keybound(&directory, "serve");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--> policies/apis.yaml:"));
+}
+
+#[test]
+fn the_schema_is_printed_as_json() {
+    let output = Command::new(env!("CARGO_BIN_EXE_keybound")).args(["config", "schema"]).output().unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(schema["properties"]["issuers"]["description"].is_string());
+}
