@@ -36,8 +36,9 @@
 //! |---|---|---|
 //! | `decision` | the judgement: no async, no I/O, no clock, no protobuf; it is told everything, the time too | nothing |
 //! | `problem` | one diagnostic for what people write: file, line, column, remedy | nothing |
-//! | `bundle` | what authors write, read and validated into types of `decision` | `decision`, `problem` |
-//! | `config` | the operator's file, which becomes a config that cannot be invalid | `decision`, `problem` |
+//! | `yaml` | YAML whose values know their place, checked against a JSON Schema | `problem` |
+//! | `bundle` | what authors write, read and validated into types of `decision` | `decision`, `problem`, `yaml` |
+//! | `config` | the operator's file, which becomes a config that cannot be invalid | `decision`, `problem`, `yaml` |
 //! | `telemetry` | one record per decision, and all that is written from it | `decision`, `config` |
 //! | `edge` | sockets, files, clock, tasks; it decides nothing | all of the above |
 //! | `operator` | the commands of operators | all |

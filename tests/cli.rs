@@ -1,9 +1,8 @@
 //! The commands as an operator runs them: `keybound check` on files that are good, and on each with one thing broken.
 #![allow(
     clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
     clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
     reason = "tests"
 )]

@@ -161,7 +161,7 @@ denials! {
     RequestMalformed "request_malformed" Request 400 None Never
         "The CheckRequest cannot be decoded, or its method or a header that is read has bytes that none may have"
     RequestHeaderRepeated "request_header_repeated" Request 400 None Never
-        "A header that may stand once is there more often"
+        "The route's context extension `api` is there more than once"
     RequestLimitExceeded "request_limit_exceeded" Request 400 None Never
         "A size or count is over its limit"
     RequestAuthority "request_authority" Request 400 None Never

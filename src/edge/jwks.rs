@@ -66,6 +66,9 @@ struct Feed {
     url: Option<Url>,
     allow_loopback_http: bool,
     wanted: Arc<Notify>,
+    /// How old the keys from disk are, if there are any.
+    remembered_age: Option<Duration>,
+    untried: Arc<AtomicUsize>,
 }
 
 /// The client for fetching cannot be made; says why.
@@ -89,18 +92,25 @@ impl Feeds {
         if let Some(pem) = ca {
             builder = builder.tls_certs_merge(Certificate::from_pem_bundle(pem).map_err(refused)?);
         }
+        let untried = Arc::new(AtomicUsize::new(0));
         let feed = |issuer: &config::Issuer| {
             let (discovery, url) = match &issuer.keys {
                 KeySource::File(_) => return None,
                 KeySource::Url(url) => (false, Some(url.clone())),
                 KeySource::Discovery => (true, None),
             };
-            let wanted = Arc::new(Notify::new());
-            let allow_loopback_http = issuer.allow_loopback_http;
-            Some(Feed { issuer: issuer.rules.issuer.clone(), discovery, url, allow_loopback_http, wanted })
+            untried.fetch_add(1, Ordering::AcqRel);
+            Some(Feed {
+                issuer: issuer.rules.issuer.clone(),
+                discovery,
+                url,
+                allow_loopback_http: issuer.allow_loopback_http,
+                wanted: Arc::new(Notify::new()),
+                remembered_age: None,
+                untried: Arc::clone(&untried),
+            })
         };
-        let all: Vec<_> = config.issuers.iter().filter_map(feed).collect();
-        let untried = Arc::new(AtomicUsize::new(all.len()));
+        let all = config.issuers.iter().filter_map(feed).collect();
         Ok(Self { all, client: builder.build().map_err(refused)?, rules: config.jwks.clone(), untried })
     }
 
@@ -118,21 +128,23 @@ impl Feeds {
 
     /// Keys that an earlier run left on disk and that are not too old.
     #[must_use]
-    pub fn remembered(&self) -> Vec<(String, Arc<Keyring>)> {
-        let Some(directory) = &self.rules.cache_directory else { return Vec::new() };
-        let oldest = clock::now().saturating_sub(seconds(self.rules.max_age_seconds));
-        let recall = |feed: &Feed| recall(directory, &feed.issuer, oldest).map(|ring| (feed.issuer.clone(), ring));
-        self.all.iter().filter_map(recall).collect()
+    pub fn remembered(&mut self) -> Vec<(String, Arc<Keyring>)> {
+        let Some(directory) = self.rules.cache_directory.clone() else { return Vec::new() };
+        let max_age = Duration::from_secs(self.rules.max_age_seconds);
+        let recall = |feed: &mut Feed| {
+            let (ring, age) = recall(&directory, &feed.issuer, max_age)?;
+            feed.remembered_age = Some(age);
+            Some((feed.issuer.clone(), ring))
+        };
+        self.all.iter_mut().filter_map(recall).collect()
     }
 
     /// Fetches for ever.
     pub async fn follow(self, news: mpsc::Sender<KeyNews>, metrics: Arc<Metrics>) {
-        let Self { all, client, rules, untried } = self;
+        let Self { all, client, rules, .. } = self;
         let follow = |feed: Feed| {
-            let (client, news, metrics, untried) =
-                (client.clone(), news.clone(), Arc::clone(&metrics), Arc::clone(&untried));
-            let rules = rules.clone();
-            async move { feed.follow(&client, &rules, &news, &metrics, &untried).await }
+            let (client, rules, news, metrics) = (client.clone(), rules.clone(), news.clone(), Arc::clone(&metrics));
+            async move { feed.follow(&client, &rules, &news, &metrics).await }
         };
         if all.is_empty() {
             std::future::pending::<()>().await;
@@ -142,20 +154,13 @@ impl Feeds {
 }
 
 impl Feed {
-    async fn follow(
-        &self,
-        client: &Client,
-        rules: &Jwks,
-        news: &mpsc::Sender<KeyNews>,
-        metrics: &Metrics,
-        untried: &AtomicUsize,
-    ) {
+    async fn follow(&self, client: &Client, rules: &Jwks, news: &mpsc::Sender<KeyNews>, metrics: &Metrics) {
         let refresh = Duration::from_secs(rules.refresh_seconds);
         let cooldown = Duration::from_secs(rules.cooldown_seconds);
         let max_age = Duration::from_secs(rules.max_age_seconds);
-        let mut first = true;
-        // What an earlier run remembered counts as got now: a start must not shorten what the disk was kept for.
-        let mut lost_at = Instant::now().checked_add(max_age);
+        let mut untried = Some(&self.untried);
+        // Keys from disk go on ageing from when they were fetched.
+        let mut lost_at = self.remembered_age.and_then(|age| Instant::now().checked_add(max_age.saturating_sub(age)));
         loop {
             let begun = Instant::now();
             let fetched = self.fetch(client).await;
@@ -174,26 +179,12 @@ impl Feed {
                     cooldown.min(refresh)
                 }
             };
-            if core::mem::take(&mut first) {
+            if let Some(untried) = untried.take() {
                 untried.fetch_sub(1, Ordering::AcqRel);
             }
-            let next = async {
-                tokio::select! {
-                    () = sleep(wait) => {}
-                    () = self.wanted.notified() => if let Some(earliest) = begun.checked_add(cooldown) {
-                        sleep_until(earliest).await;
-                    },
-                }
-            };
-            let lost = async {
-                match lost_at {
-                    Some(at) => sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                () = next => {}
-                () = lost => {
+                () = self.pause(begun, wait, cooldown) => {}
+                () = at(lost_at) => {
                     lost_at = None;
                     tracing::error!(issuer = self.issuer, "the last good keys are too old");
                     if news.send(KeyNews::Lost(self.issuer.clone())).await.is_err() {
@@ -201,6 +192,14 @@ impl Feed {
                     }
                 }
             }
+        }
+    }
+
+    /// Until the next fetch is due, or is asked for and the cooldown since the last one is over.
+    async fn pause(&self, begun: Instant, wait: Duration, cooldown: Duration) {
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = self.wanted.notified() => at(begun.checked_add(cooldown)).await,
         }
     }
 
@@ -252,21 +251,27 @@ impl Feed {
     }
 }
 
-fn recall(directory: &Path, issuer: &str, oldest: i64) -> Option<Arc<Keyring>> {
+/// For ever, without an instant.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The keys on disk and how old they are.
+fn recall(directory: &Path, issuer: &str, max_age: Duration) -> Option<(Arc<Keyring>, Duration)> {
     let entry: Value = serde_json::from_slice(&std::fs::read(cache_path(directory, issuer)).ok()?).ok()?;
     let same = entry.get("issuer").and_then(Value::as_str) == Some(issuer);
-    let fresh = entry.get("fetched_at").and_then(Value::as_i64).is_some_and(|at| at >= oldest && at <= clock::now());
+    let age = clock::now().checked_sub(entry.get("fetched_at").and_then(Value::as_i64)?)?;
+    let age = Duration::from_secs(u64::try_from(age).ok()?);
     let ring = Keyring::parse(entry.get("jwks")?.to_string().as_bytes()).ok()?;
-    (same && fresh).then(|| Arc::new(ring))
+    (same && age <= max_age).then(|| (Arc::new(ring), age))
 }
 
 fn cache_path(directory: &Path, issuer: &str) -> PathBuf {
     let name = crate::decision::jose::base64url_of(digest(&SHA256, issuer.as_bytes()).as_ref());
     directory.join(format!("{name}.json"))
-}
-
-fn seconds(seconds: u64) -> i64 {
-    i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
 /// OpenID Connect appends the well-known path; RFC 8414 §3.1 inserts its own between host and path.

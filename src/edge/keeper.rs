@@ -67,8 +67,8 @@ impl Keeper {
             }
         }
         let nonces = nonce_keys(&config.proofs.nonce_key_files).map_err(|problem| problems.push(problem)).ok();
-        let feeds = feeds(&config).map_err(|problem| problems.push(problem)).ok();
-        keys.extend(feeds.iter().flat_map(Feeds::remembered));
+        let mut feeds = feeds(&config).map_err(|problem| problems.push(problem)).ok();
+        keys.extend(feeds.iter_mut().flat_map(Feeds::remembered));
         let files = read_bundle(&config.bundle.directory).map_err(|found| problems.extend(found)).ok();
         let loaded = files.map(|files| (load_bundle(&config, &files), seen(&files)));
         let (Some((loaded, bundle_seen)), Some(nonces)) = (loaded, nonces) else { return Err(problems) };

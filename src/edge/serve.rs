@@ -16,8 +16,10 @@ use tonic::transport::Server;
 use tonic::transport::server::Router;
 
 use crate::config::{CheckListener, Config, Limits};
+use crate::decision::snapshot::Snapshot;
 use crate::edge::gate::Gate;
 use crate::edge::health::Health;
+use crate::edge::jwks::Feeds;
 use crate::edge::keeper::Keeper;
 use crate::edge::listen::{BACKLOG, Connection, Door, Listener};
 use crate::edge::service::CheckService;
@@ -83,27 +85,7 @@ async fn run(config: Arc<Config>, mut keeper: Keeper, metrics: Arc<Metrics>) -> 
     let doors = doors(&config)?;
     let feeds = keeper.take_feeds().ok_or(Ended::Task("the keys' feeds"))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(keeper.snapshot()));
-    let spent = &config.proofs.spent;
-    let watermark = clock::now().saturating_add(config.proofs.rules.future_skew_seconds);
-    let memory = Arc::new(Memory::new(spent.capacity, spent.client_share_percent, watermark));
-    let required = config.issuers.iter().filter(|issuer| issuer.required);
-    let required = required.map(|issuer| issuer.rules.issuer.clone()).collect();
-    let health = Arc::new(Health::new(
-        Arc::clone(&snapshot),
-        Arc::clone(&memory),
-        Arc::clone(&metrics),
-        required,
-        feeds.untried(),
-    ));
-    let gate = Arc::new(Gate {
-        snapshot: Arc::clone(&snapshot),
-        spent: memory,
-        upstream: config.upstream.clone(),
-        deadline: Duration::from_millis(config.limits.deadline_milliseconds),
-        allow_sample_percent: config.log.allow_sample_percent,
-        wanted: feeds.wanted(),
-        metrics: Arc::clone(&metrics),
-    });
+    let (gate, health) = judge(&config, &snapshot, &feeds, &metrics);
     let (reporter, grpc_health) = tonic_health::server::health_reporter();
     // tonic-health says SERVING of itself before anybody knows.
     reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
@@ -147,6 +129,36 @@ async fn run(config: Arc<Config>, mut keeper: Keeper, metrics: Arc<Metrics>) -> 
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// What judges checks, and what says whether to ask it.
+fn judge(
+    config: &Config,
+    snapshot: &Arc<ArcSwap<Snapshot>>,
+    feeds: &Feeds,
+    metrics: &Arc<Metrics>,
+) -> (Arc<Gate>, Arc<Health>) {
+    let spent = &config.proofs.spent;
+    let watermark = clock::now().saturating_add(config.proofs.rules.future_skew_seconds);
+    let memory = Arc::new(Memory::new(spent.capacity, spent.client_share_percent, watermark));
+    let required = config.issuers.iter().filter(|issuer| issuer.required);
+    let health = Health::new(
+        Arc::clone(snapshot),
+        Arc::clone(&memory),
+        Arc::clone(metrics),
+        required.map(|issuer| issuer.rules.issuer.clone()).collect(),
+        feeds.untried(),
+    );
+    let gate = Gate {
+        snapshot: Arc::clone(snapshot),
+        spent: memory,
+        upstream: config.upstream.clone(),
+        deadline: Duration::from_millis(config.limits.deadline_milliseconds),
+        allow_sample_percent: config.log.allow_sample_percent,
+        wanted: feeds.wanted(),
+        metrics: Arc::clone(metrics),
+    };
+    (Arc::new(gate), Arc::new(health))
 }
 
 /// A panic says where, never what: its message could quote what was being read.

@@ -53,7 +53,8 @@ fn no_function_is_longer_than_sixty_lines() {
     for source in all_rust() {
         for (name, first, last) in functions(&source) {
             seen += 1;
-            if last - first + 1 > FUNCTION_LINES {
+            // A table of cases is one function, however many cases it has.
+            if last - first + 1 > FUNCTION_LINES && !source.path.contains("tests") {
                 long.push(format!("{}: `{name}` has {} lines", source.at(first), last - first + 1));
             }
         }
@@ -84,7 +85,7 @@ fn lib_rs_is_the_map_and_nothing_else() {
     assert!(docs <= MAP_LINES, "the map has {docs} lines, more than {MAP_LINES}");
     let code = source.text.lines().filter(|line| !line.starts_with("//!") && !line.trim().is_empty());
     let other = code.filter(|line| {
-        let module = line.starts_with("pub mod ") && line.ends_with(';');
+        let module = (line.starts_with("pub mod ") || line.starts_with("mod ")) && line.ends_with(';');
         !(module || line.starts_with("#![doc = include_str!("))
     });
     crate::none(other.collect::<Vec<_>>(), "code in src/lib.rs");

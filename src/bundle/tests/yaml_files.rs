@@ -18,7 +18,7 @@ fn the_schemas_have_only_keywords_that_the_check_knows() {
 }
 
 #[test]
-fn values_arrive() {
+fn values_arrive_as_they_are_written() {
     let bundle = take(A, "id: items", "id: items");
     let [items, notes] = bundle.inventory.apis() else { panic!("two APIs") };
     assert_eq!(
