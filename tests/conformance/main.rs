@@ -1,0 +1,41 @@
+//! The conformance table: each clause that an enforcement point is held to, as rows of one good request, one change and one
+//! verdict. Every row is judged in both header encodings of Envoy. `docs/conformance.md` is rendered from the rows.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may stop at the first surprise, and prints its table"
+)]
+
+mod document;
+mod expect;
+mod family;
+mod invariants;
+mod row;
+mod run;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod dpop;
+
+use family::{FAMILIES, Family};
+
+fn check(prefix: &str) {
+    run::check(family(prefix));
+}
+
+fn family(prefix: &str) -> &'static Family {
+    FAMILIES.iter().find(|family| family.prefix == prefix).expect("a family of that prefix")
+}
+
+#[test]
+fn dp_rfc_9449_dpop() {
+    check("DP");
+}
