@@ -23,6 +23,8 @@ mod run;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bearer;
+mod certificate_binding;
 mod dpop;
 
 use family::{FAMILIES, Family};
@@ -38,4 +40,14 @@ fn family(prefix: &str) -> &'static Family {
 #[test]
 fn dp_rfc_9449_dpop() {
     check("DP");
+}
+
+#[test]
+fn mt_rfc_8705_certificate_binding() {
+    check("MT");
+}
+
+#[test]
+fn br_rfc_6750_bearer() {
+    check("BR");
 }

@@ -6,7 +6,7 @@ use keybound::decision::route::{Api, Inventory, Operation, PathTemplate, ProofDe
 use keybound::decision::target::Origin;
 
 use super::NOW;
-use super::issuers::{KEYLESS, LEGACY, SECOND, SERVER, key_sets, with_key_set};
+use super::issuers::{KEYLESS, LEGACY, NARROW_AUDIENCE, SECOND, SERVER, key_sets, with_key_set};
 
 /// Each API at a host of its own. All have the operations of [`operations`].
 pub mod host {
@@ -78,7 +78,7 @@ pub fn inventory() -> Inventory {
         api_for("short", host::SHORT, &|api| api.max_token_lifetime_seconds = Some(300)),
         api_for("override", host::OVERRIDE, &|api| api.allow_method_override = true),
         api_for("registered", host::REGISTERED, &|api| api.registered_clients = true),
-        api_for("narrow", host::NARROW, &|api| api.audiences = Some(vec!["https://narrow.example.com".to_owned()])),
+        api_for("narrow", host::NARROW, &|api| api.audiences = Some(vec![NARROW_AUDIENCE.to_owned()])),
         api_for("workload", host::WORKLOAD, &|_| {}),
         api_for("port", host::PORT, &|_| {}),
         api_for("ipv6", host::IPV6, &|_| {}),

@@ -13,6 +13,8 @@ use super::{Jws, NOW, base64url, fresh_id, from_base64url};
 pub const SERVER: &str = "https://as.example.com";
 /// Its audience, which is ours.
 pub const AUDIENCE: &str = "https://api.example.com";
+/// Another audience of ours, which one API demands.
+pub const NARROW_AUDIENCE: &str = "https://narrow.example.com";
 /// An issuer with 60 s of skew either way, whose client claim is `azp` and whose scopes are in `scp`.
 pub const SECOND: &str = "https://second.example.com";
 /// An issuer that cannot write `typ: at+jwt`.
@@ -126,7 +128,7 @@ pub fn named_keys(issuer: &str) -> Option<Value> {
 fn rules(issuer: &str, tokens: &[Algorithm]) -> IssuerRules {
     let mut rules = IssuerRules {
         issuer: issuer.to_owned(),
-        audiences: vec![AUDIENCE.to_owned()],
+        audiences: vec![AUDIENCE.to_owned(), NARROW_AUDIENCE.to_owned()],
         algorithms: AlgorithmSet::new(tokens),
         expiry_skew_seconds: 0,
         future_skew_seconds: 10,

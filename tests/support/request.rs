@@ -6,12 +6,12 @@ use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use serde_json::json;
 
 use super::inventory::{host, origin_of};
-use super::issuers::{token, token_of_key_set, token_of_legacy, token_of_second};
+use super::issuers::{NARROW_AUDIENCE, token, token_of_key_set, token_of_legacy, token_of_second};
 use super::jws::HASH_OF_TOKEN;
 use super::keys::{SigningKey, keys};
 use super::pki::{Leaf, pki};
 use super::setting::{Setting, nonce};
-use super::{Jws, NOW, fresh_id};
+use super::{Jws, NOW, fresh_id, sha256};
 
 /// A request as a client sends it, and what its connection shows.
 #[derive(Clone)]
@@ -94,6 +94,13 @@ pub fn good_key_set(name: &'static str) -> Good {
     base(format!("DPoP, key set {name}"), move || dpop(host::KEYS, token_of_key_set(name), &keys().client, "ES256"))
 }
 
+/// The same at the API that wants an audience of its own.
+pub fn good_narrow() -> Good {
+    base("DPoP, narrow audience".to_owned(), || {
+        dpop(host::NARROW, token(), &keys().client, "ES256").token(|token| token.claims["aud"] = json!(NARROW_AUDIENCE))
+    })
+}
+
 /// `GET https://rs.example.com/items/7` with a certificate-bound token and its certificate.
 pub fn good_mtls() -> Good {
     good_mtls_with(&pki().client)
@@ -111,7 +118,7 @@ pub fn good_mtls_at(host: &'static str) -> Good {
 
 /// The same, where the certificate comes in headers.
 pub fn good_mtls_by_header(setting: Setting, name: &'static str, value: String) -> Good {
-    base(format!("mTLS by {name} under {setting:?}"), move || {
+    base(format!("mTLS by {name} ({}) under {setting:?}", sha256(&value)), move || {
         mtls(host::ITEMS, &pki().client).without_certificate().header(name, value.as_bytes()).moved_under(setting)
     })
 }
@@ -297,11 +304,16 @@ impl Good {
 
     /// Judged under this setting, and so is its twin.
     pub fn under(mut self, setting: Setting) -> Self {
-        self.request.setting = setting;
-        let twin = self.twin.take().expect("a base");
         self.base = format!("{} under {setting:?}", self.base);
-        self.twin = Some(Arc::new(move || twin().moved_under(setting)));
-        self
+        self.from_the_start(move |good| good.moved_under(setting))
+    }
+
+    /// Part of the unchanged request: its twin has it too.
+    pub fn from_the_start(mut self, change: impl Fn(Self) -> Self + Send + Sync + 'static) -> Self {
+        let twin = self.twin.take().expect("a base");
+        let mut good = change(self);
+        good.twin = Some(Arc::new(move || change(twin())));
+        good
     }
 
     /// Judged under this setting; that is the change.
