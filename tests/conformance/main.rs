@@ -23,6 +23,7 @@ mod run;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access_token;
 mod bearer;
 mod certificate_binding;
 mod dpop;
@@ -50,4 +51,9 @@ fn mt_rfc_8705_certificate_binding() {
 #[test]
 fn br_rfc_6750_bearer() {
     check("BR");
+}
+
+#[test]
+fn at_rfc_9068_access_tokens() {
+    check("AT");
 }
