@@ -1,7 +1,7 @@
 //! The families of clauses: which ids there are, which rows show them, and what is left out and why.
 
 use crate::row::Row;
-use crate::{access_token, bearer, certificate_binding, dpop};
+use crate::{access_token, bearer, certificate_binding, dpop, jose, jwt_practice};
 
 /// One section of the specification.
 pub struct Family {
@@ -20,7 +20,14 @@ pub struct Family {
 }
 
 /// In the order of the document.
-pub const FAMILIES: &[Family] = &[dpop::FAMILY, certificate_binding::FAMILY, bearer::FAMILY, access_token::FAMILY];
+pub const FAMILIES: &[Family] = &[
+    dpop::FAMILY,
+    certificate_binding::FAMILY,
+    bearer::FAMILY,
+    access_token::FAMILY,
+    jwt_practice::FAMILY,
+    jose::FAMILY,
+];
 
 #[test]
 fn every_clause_has_rows_or_a_reason() {

@@ -27,6 +27,8 @@ mod access_token;
 mod bearer;
 mod certificate_binding;
 mod dpop;
+mod jose;
+mod jwt_practice;
 
 use family::{FAMILIES, Family};
 
@@ -56,4 +58,14 @@ fn br_rfc_6750_bearer() {
 #[test]
 fn at_rfc_9068_access_tokens() {
     check("AT");
+}
+
+#[test]
+fn jb_rfc_8725_best_practice() {
+    check("JB");
+}
+
+#[test]
+fn jw_jose() {
+    check("JW");
 }
