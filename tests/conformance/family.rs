@@ -1,7 +1,7 @@
 //! The families of clauses: which ids there are, which rows show them, and what is left out and why.
 
 use crate::row::Row;
-use crate::{access_token, bearer, certificate_binding, dpop, jose, jwt_practice};
+use crate::{access_token, bearer, certificate_binding, client_cert, dpop, jose, jwt_practice, thumbprint, xfcc};
 
 /// One section of the specification.
 pub struct Family {
@@ -27,6 +27,9 @@ pub const FAMILIES: &[Family] = &[
     access_token::FAMILY,
     jwt_practice::FAMILY,
     jose::FAMILY,
+    thumbprint::FAMILY,
+    client_cert::FAMILY,
+    xfcc::FAMILY,
 ];
 
 #[test]

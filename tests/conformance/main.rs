@@ -26,9 +26,12 @@ mod support;
 mod access_token;
 mod bearer;
 mod certificate_binding;
+mod client_cert;
 mod dpop;
 mod jose;
 mod jwt_practice;
+mod thumbprint;
+mod xfcc;
 
 use family::{FAMILIES, Family};
 
@@ -68,4 +71,19 @@ fn jb_rfc_8725_best_practice() {
 #[test]
 fn jw_jose() {
     check("JW");
+}
+
+#[test]
+fn tp_rfc_7638_thumbprints() {
+    check("TP");
+}
+
+#[test]
+fn cc_rfc_9440_client_cert() {
+    check("CC");
+}
+
+#[test]
+fn xf_x_forwarded_client_cert() {
+    check("XF");
 }
