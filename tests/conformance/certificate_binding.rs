@@ -65,7 +65,7 @@ fn mt_01() -> Vec<Row> {
 }
 
 /// The certificate comes in `x-forwarded-client-cert`, with a chain.
-fn with_chain(chain: String) -> Good {
+fn with_chain(chain: &str) -> Good {
     let value = format!("Hash={};Cert=\"{}\";Chain=\"{chain}\"", pki().client.hash(), pki().client.encoded());
     good_mtls_by_header(Setting::Xfcc, "x-forwarded-client-cert", value)
 }
@@ -87,13 +87,13 @@ fn mt_02() -> Vec<Row> {
         row(
             "MT-02",
             "the same certificate with its chain is allowed",
-            with_chain(pki().client.encoded_chain()),
+            with_chain(&pki().client.encoded_chain()),
             allow(),
         ),
         row(
             "MT-02",
             "the same certificate with another chain is allowed",
-            with_chain(pki().rogue.encoded_chain()),
+            with_chain(&pki().rogue.encoded_chain()),
             allow(),
         ),
         row(
@@ -228,7 +228,7 @@ fn mt_07() -> Vec<Row> {
 
 /// A certificate in a header that the gateway wrote.
 pub fn good_behind_gateway(setting: Setting, name: &'static str, value: String) -> Good {
-    good_mtls_by_header(setting, name, value).from_the_start(|good| good.peer(GATEWAY))
+    good_mtls_by_header(setting, name, value).with_base(|good| good.peer(GATEWAY))
 }
 
 fn mt_08() -> Vec<Row> {

@@ -112,7 +112,7 @@ fn cc_02() -> Vec<Row> {
         ),
         row("CC-02", "a chain that is no list of Byte Sequences is refused", with_chain("x"), malformed()),
         row("CC-02", "a chain with an empty member is refused", with_chain(&format!("{chain},")), malformed()),
-        row("CC-02", "a chain of nine is refused", with_chain(&vec![chain.as_str(); 9].join(",")), malformed()),
+        row("CC-02", "a chain of nine is refused", with_chain(&[chain.as_str(); 9].join(",")), malformed()),
     ]
 }
 

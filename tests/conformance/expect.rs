@@ -130,7 +130,6 @@ pub const DPOP_ALONE_BINDING: &[&str] = &[DPOP_BINDING];
 pub const DPOP_ALONE: &[&str] = &[DPOP];
 /// To an API that takes certificates alone.
 pub const BEARER_ALONE_BINDING: &[&str] = &[BEARER_BINDING];
-pub const BEARER_ALONE: &[&str] = &[BEARER];
 
 /// The request goes on.
 pub const fn allow() -> Expect {

@@ -1,7 +1,9 @@
 //! The families of clauses: which ids there are, which rows show them, and what is left out and why.
 
 use crate::row::Row;
-use crate::{access_token, bearer, certificate_binding, client_cert, dpop, jose, jwt_practice, thumbprint, xfcc};
+use crate::{
+    access_token, bearer, certificate_binding, check_request, client_cert, dpop, jose, jwt_practice, thumbprint, xfcc,
+};
 
 /// One section of the specification.
 pub struct Family {
@@ -30,6 +32,7 @@ pub const FAMILIES: &[Family] = &[
     thumbprint::FAMILY,
     client_cert::FAMILY,
     xfcc::FAMILY,
+    check_request::FAMILY,
 ];
 
 #[test]

@@ -36,7 +36,7 @@ fn is_nqchar(byte: u8) -> bool {
 
 /// RFC 6750 §3: `scheme param="value", …`, each parameter once, each value of the characters that it may have.
 fn malformed(field: &str) -> Option<&'static str> {
-    let Some((_, parameters)) = field.split_once(' ') else { return None };
+    let (_, parameters) = field.split_once(' ')?;
     let mut names = Vec::new();
     let mut rest = parameters;
     loop {

@@ -26,6 +26,7 @@ mod support;
 mod access_token;
 mod bearer;
 mod certificate_binding;
+mod check_request;
 mod client_cert;
 mod dpop;
 mod jose;
@@ -86,4 +87,9 @@ fn cc_rfc_9440_client_cert() {
 #[test]
 fn xf_x_forwarded_client_cert() {
     check("XF");
+}
+
+#[test]
+fn ec_check_request() {
+    check("EC");
 }

@@ -33,11 +33,14 @@ pub struct Step {
     pub expect: Expect,
 }
 
+/// Makes a request from what was answered so far.
+type Make = Arc<dyn Fn(&[Outcome]) -> Good + Send + Sync>;
+
 /// What is sent.
 #[derive(Clone)]
 pub enum Sending {
     /// A request made from what was answered so far.
-    Made(Arc<dyn Fn(&[Outcome]) -> Good + Send + Sync>),
+    Made(Make),
     /// The request before, byte for byte.
     Again,
 }

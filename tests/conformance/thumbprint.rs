@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::expect::{allow, binding, proof, token};
 use crate::family::Family;
 use crate::row::{Row, row};
-use crate::support::{Good, SigningKey, base64url, from_base64url, good, good_with, keys, sha256, thumbprint};
+use crate::support::{Good, SigningKey, base64url, from_base64url, good, good_with, hex, keys, sha256, thumbprint};
 
 /// Section 3.7.
 pub const FAMILY: Family = Family {
@@ -123,9 +123,12 @@ fn tp_02() -> Vec<Row> {
     ]
 }
 
+/// Makes a good request.
+type Base = fn() -> Good;
+
 fn tp_03() -> Vec<Row> {
     let mut rows = vec![row("TP-03", "a key with every required member is allowed", good(), allow())];
-    let families: [(&str, fn() -> Good, &[&str]); 3] = [
+    let families: [(&str, Base, &[&str]); 3] = [
         ("EC", good, &["kty", "crv", "x", "y"]),
         ("RSA", || good_with(&keys().client_rsa, "PS256"), &["kty", "n", "e"]),
         ("OKP", || good_with(&keys().client_ed25519, "EdDSA"), &["kty", "crv", "x"]),
@@ -183,7 +186,6 @@ fn tp_05() -> Vec<Row> {
     let bytes = from_base64url(&jkt);
     let named = |jkt: Value| good().token(|token| token.claims["cnf"] = json!({"jkt": jkt}));
     let refused = |sentence: &str, jkt: Value| row("TP-05", sentence, named(jkt), token("token_claim_malformed"));
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut other = bytes.clone();
     other[31] ^= 1;
     vec![
@@ -195,7 +197,7 @@ fn tp_05() -> Vec<Row> {
             binding("proof_key_mismatch"),
         ),
         refused("a `jkt` with padding is refused", json!(format!("{jkt}="))),
-        refused("a `jkt` in hexadecimal is refused", json!(hex)),
+        refused("a `jkt` in hexadecimal is refused", json!(hex(&bytes))),
         refused("a `jkt` of 31 bytes is refused", json!(base64url(&bytes[..31]))),
         refused("a `jkt` of 33 bytes is refused", json!(base64url([&bytes[..], &[0]].concat()))),
         refused("an empty `jkt` is refused", json!("")),

@@ -139,8 +139,8 @@ fn rules(issuer: &str, tokens: &[Algorithm]) -> IssuerRules {
     };
     if issuer == SECOND {
         (rules.expiry_skew_seconds, rules.future_skew_seconds) = (60, 60);
-        rules.client_claim = "azp".to_owned();
-        rules.scope_claim = "scp".to_owned();
+        "azp".clone_into(&mut rules.client_claim);
+        "scp".clone_into(&mut rules.scope_claim);
     }
     if issuer == LEGACY {
         rules.audiences = vec![LEGACY_AUDIENCE.to_owned()];

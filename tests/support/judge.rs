@@ -6,7 +6,7 @@ use keybound::decision::binding::{Spend, Spending};
 use keybound::decision::denial::Denial;
 use keybound::decision::facts::{RawRequest, RequestFacts};
 use keybound::decision::{Decision, Examined, Verdict, examine};
-use keybound::proto::{CheckRequest, Entry};
+use keybound::proto::{CheckRequest, Entry, HeaderValue, HttpRequest};
 use prost::Message as _;
 
 use super::request::Request;
@@ -41,11 +41,10 @@ impl Memory {
     }
 
     fn spend(&mut self, spend: &Spend) -> Spending {
-        // The client's clock may be ahead by the skew; the minting time of a nonce is our own.
-        let ahead = if spend.by_nonce { 0 } else { FUTURE_SKEW };
+        // A client's clock, and that of the replica that minted a nonce, may be ahead by the skew.
         if self.seen.contains(&spend.key) {
             Spending::Replayed
-        } else if self.lost_at.is_some_and(|lost_at| spend.made_at <= lost_at + ahead) {
+        } else if self.lost_at.is_some_and(|lost_at| spend.made_at <= lost_at + FUTURE_SKEW) {
             Spending::Predates
         } else {
             self.seen.insert(spend.key);
@@ -65,7 +64,7 @@ pub fn judge(request: &Request, encoding: Encoding, memory: &mut Memory, now: i6
 
 fn decide(request: &Request, message: &CheckRequest, memory: &mut Memory, now: i64) -> Decision {
     let snapshot = request.setting.snapshot();
-    let facts = match RequestFacts::new(request.point, &raw(message)) {
+    let facts = match raw(message).and_then(|raw| RequestFacts::new(request.point, &raw)) {
         Ok(facts) => facts,
         Err(denial) => return Decision::refuse(denial),
     };
@@ -82,29 +81,48 @@ fn decide(request: &Request, message: &CheckRequest, memory: &mut Memory, now: i
     }
 }
 
-/// The fields of the message, unjudged. Both header forms are kept, should both be there.
-fn raw(message: &CheckRequest) -> RawRequest<'_> {
-    let attributes = message.attributes.as_ref();
-    let http = attributes.and_then(|attributes| attributes.request.as_ref()?.http.as_ref());
-    let source = attributes.and_then(|attributes| attributes.source.as_ref());
-    let mut raw = RawRequest::default();
-    if let Some(http) = http {
-        (raw.method, raw.host, raw.path) = (&http.method, &http.host, &http.path);
-        (raw.query, raw.fragment) = (&http.query, &http.fragment);
-        let listed = http.header_map.iter().flat_map(|map| &map.headers).map(|header| {
-            let value = if header.raw_value.is_empty() { &header.value } else { &header.raw_value };
-            (&*header.key, &**value)
-        });
-        raw.headers = http.headers.iter().map(pair).chain(listed).collect();
+/// The fields of the message. Envoy fills one header form, and one of the two values in it; more could disagree.
+fn raw(message: &CheckRequest) -> Result<RawRequest<'_>, Denial> {
+    let attributes = message.attributes.as_ref().ok_or(Denial::RequestMalformed)?;
+    let http = attributes.request.as_ref().and_then(|request| request.http.as_ref()).ok_or(Denial::RequestMalformed)?;
+    let source = attributes.source.as_ref();
+    let socket = source.and_then(|source| source.address.as_ref()?.socket_address.as_ref());
+    let mut hints = attributes.context_extensions.iter().map(pair).filter(|(key, _)| key == b"api");
+    let api_hint = hints.next().map(|(_, value)| value);
+    if hints.next().is_some() {
+        return Err(Denial::RequestHeaderRepeated);
     }
-    if let Some(source) = source {
-        (raw.peer_principal, raw.peer_certificate) = (&source.principal, &source.certificate);
-        let socket = source.address.as_ref().and_then(|address| address.socket_address.as_ref());
-        raw.peer_address = socket.map_or(b"", |socket| &socket.address);
+    Ok(RawRequest {
+        method: &http.method,
+        host: &http.host,
+        path: &http.path,
+        query: &http.query,
+        fragment: &http.fragment,
+        headers: headers(http)?,
+        peer_address: socket.map_or(b"", |socket| &socket.address),
+        peer_principal: source.map_or(b"", |source| &source.principal),
+        peer_certificate: source.map_or(b"", |source| &source.certificate),
+        api_hint,
+    })
+}
+
+/// Name and value, in order.
+type Headers<'a> = Vec<(&'a [u8], &'a [u8])>;
+
+fn headers(http: &HttpRequest) -> Result<Headers<'_>, Denial> {
+    match &http.header_map {
+        None => Ok(http.headers.iter().map(pair).collect()),
+        Some(_) if !http.headers.is_empty() => Err(Denial::RequestMalformed),
+        Some(map) => map.headers.iter().map(|header| Ok((&*header.key, value(header)?))).collect(),
     }
-    let extensions = attributes.map_or(&[][..], |attributes| &attributes.context_extensions);
-    raw.api_hint = extensions.iter().map(pair).find(|(key, _)| key == b"api").map(|(_, value)| value);
-    raw
+}
+
+fn value(header: &HeaderValue) -> Result<&[u8], Denial> {
+    match (header.value.is_empty(), header.raw_value.is_empty()) {
+        (true, _) => Ok(&header.raw_value),
+        (false, true) => Ok(&header.value),
+        (false, false) => Err(Denial::RequestMalformed),
+    }
 }
 
 fn pair(entry: &Entry) -> (&[u8], &[u8]) {

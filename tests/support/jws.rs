@@ -122,14 +122,15 @@ impl Jws {
             claims["ath"] = json!((self.hash)(token));
         }
         let part =
-            |value: &Value, edit: &Option<Edit<Vec<u8>>>| base64url(edited(value.to_string().into_bytes(), edit));
-        let input = format!("{}.{}", part(&self.header, &self.edit_header), part(&claims, &self.edit_claims));
-        let signature = edited((self.sign)(input.as_bytes()), &self.edit_signature);
-        edited(format!("{input}.{}", base64url(signature)), &self.edit_text)
+            |value: &Value, edit: Option<&Edit<Vec<u8>>>| base64url(edited(value.to_string().into_bytes(), edit));
+        let input =
+            format!("{}.{}", part(&self.header, self.edit_header.as_ref()), part(&claims, self.edit_claims.as_ref()));
+        let signature = edited((self.sign)(input.as_bytes()), self.edit_signature.as_ref());
+        edited(format!("{input}.{}", base64url(signature)), self.edit_text.as_ref())
     }
 }
 
-fn edited<T>(value: T, edit: &Option<Edit<T>>) -> T {
+fn edited<T>(value: T, edit: Option<&Edit<T>>) -> T {
     match edit {
         Some(edit) => edit(value),
         None => value,

@@ -84,7 +84,7 @@ impl SigningKey {
         thumbprint(&self.jwk)
     }
 
-    /// The SubjectPublicKeyInfo in DER: what a public key taken for an HMAC secret looks like.
+    /// The `SubjectPublicKeyInfo` in DER: what a public key taken for an HMAC secret looks like.
     pub fn spki(&self) -> Vec<u8> {
         let der: Result<PublicKeyX509Der<'static>, _> = match &self.pair {
             Pair::Elliptic(pair) => pair.public_key().as_der(),

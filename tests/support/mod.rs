@@ -43,6 +43,12 @@ pub fn from_base64url(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).expect("base64url")
 }
 
+/// Lower-case hexadecimal.
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+    let digits = bytes.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from_digit(digit.into(), 16).expect("a digit")).collect()
+}
+
 /// SHA-256 in base64url: `ath`, `x5t#S256`, thumbprints.
 pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     base64url(digest(&SHA256, bytes.as_ref()))

@@ -9,7 +9,7 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 
-use super::sha256;
+use super::{from_base64url, hex, sha256};
 
 /// The client certificate of RFC 8705 Appendix A: X.509 v1, without extensions, expired on 2022-05-02.
 const RFC8705_PEM: &str = "-----BEGIN CERTIFICATE-----
@@ -41,8 +41,7 @@ impl Leaf {
 
     /// XFCC `Hash`: the same 32 bytes in hexadecimal.
     pub fn hash(&self) -> String {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.der);
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(from_base64url(&self.thumbprint()))
     }
 
     pub fn pem(&self) -> String {

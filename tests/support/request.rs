@@ -305,11 +305,11 @@ impl Good {
     /// Judged under this setting, and so is its twin.
     pub fn under(mut self, setting: Setting) -> Self {
         self.base = format!("{} under {setting:?}", self.base);
-        self.from_the_start(move |good| good.moved_under(setting))
+        self.with_base(move |good| good.moved_under(setting))
     }
 
     /// Part of the unchanged request: its twin has it too.
-    pub fn from_the_start(mut self, change: impl Fn(Self) -> Self + Send + Sync + 'static) -> Self {
+    pub fn with_base(mut self, change: impl Fn(Self) -> Self + Send + Sync + 'static) -> Self {
         let twin = self.twin.take().expect("a base");
         let mut good = change(self);
         good.twin = Some(Arc::new(move || change(twin())));

@@ -34,6 +34,12 @@ impl Encoding {
     }
 }
 
+/// The HTTP part of a message, for a change that no client can cause.
+pub fn http_of(message: &mut CheckRequest) -> &mut HttpRequest {
+    let attributes = message.attributes.as_mut().expect("attributes");
+    attributes.request.as_mut().and_then(|request| request.http.as_mut()).expect("an HTTP request")
+}
+
 /// The bytes of the message.
 pub fn encode(request: &Request, encoding: Encoding) -> Vec<u8> {
     let mut message = CheckRequest { attributes: Some(attributes(request, encoding)) };
@@ -112,7 +118,12 @@ fn map(fields: &[(String, Vec<u8>)]) -> HashMap<String, String> {
 }
 
 fn utf8(value: &[u8]) -> String {
-    value.utf8_chunks().map(|chunk| format!("{}{}", chunk.valid(), "!".repeat(chunk.invalid().len()))).collect()
+    let mut text = String::new();
+    for chunk in value.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.push_str(&"!".repeat(chunk.invalid().len()));
+    }
+    text
 }
 
 fn raw(fields: &[(String, Vec<u8>)]) -> HeaderMap {

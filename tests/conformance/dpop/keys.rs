@@ -81,10 +81,14 @@ fn der(signature: &[u8]) -> Vec<u8> {
     let integer = |bytes: &[u8]| {
         let bytes = &bytes[bytes.iter().position(|byte| *byte != 0).unwrap()..];
         let sign: &[u8] = if bytes[0] >= 0x80 { &[0] } else { &[] };
-        [&[2, (sign.len() + bytes.len()) as u8], sign, bytes].concat()
+        [&[2, length(&[sign, bytes].concat())], sign, bytes].concat()
     };
     let integers = [integer(&signature[..32]), integer(&signature[32..])].concat();
-    [&[0x30, integers.len() as u8], &integers[..]].concat()
+    [&[0x30, length(&integers)], &integers[..]].concat()
+}
+
+fn length(content: &[u8]) -> u8 {
+    u8::try_from(content.len()).unwrap()
 }
 
 /// The same point, S larger by the order: what a lax verifier takes for another good signature.

@@ -64,18 +64,20 @@ fn dp_40_loss() -> Vec<Row> {
         row("DP-40", "with nonces, a nonce minted before the loss is asked to be replaced", with(NOW - 10), allow())
             .forget()
             .then(with(NOW - 10), nonce_required()),
-        row("DP-40", "with nonces, a nonce minted after the loss is allowed at once", with(NOW - 10), allow())
+        row("DP-40", "with nonces, a nonce minted after the loss, and the skew, is allowed", with(NOW - 10), allow())
             .forget()
             .wait(1)
             .then(with(NOW - 10), nonce_required())
-            .with_nonce(
-                |nonce| {
-                    let nonce = nonce.to_owned();
-                    good_nonce().proof(|proof| proof.claims["nonce"] = json!(nonce))
-                },
-                allow(),
-            ),
+            .with_nonce(anew, nonce_required())
+            .wait(10)
+            .then(with(NOW - 10), nonce_required())
+            .with_nonce(anew, allow()),
     ]
+}
+
+/// The good request with this nonce.
+fn anew(nonce: &str) -> Good {
+    good_nonce().proof(|proof| proof.claims["nonce"] = json!(nonce))
 }
 
 fn dp_41() -> Vec<Row> {

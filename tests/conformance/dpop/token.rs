@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::expect::{allow, binding, proof, proof_missing};
 use crate::row::{Row, row};
-use crate::support::{base64url, good, good_both, good_with, keys, sha256};
+use crate::support::{base64url, good, good_both, good_with, hex, keys, sha256};
 
 pub fn rows() -> Vec<Row> {
     [dp_27(), dp_28(), dp_29(), dp_31_39()].concat()
@@ -26,7 +26,7 @@ fn dp_27() -> Vec<Row> {
         ),
         hashed("`ath` of another token is refused", |_| sha256("other")),
         hashed("`ath` with padding is refused", |token| format!("{}=", sha256(token))),
-        hashed("`ath` in hexadecimal is refused", |token| hex(&digest(token))),
+        hashed("`ath` in hexadecimal is refused", |token| hex(digest(token))),
         hashed("`ath` in padded base64 is refused", |token| STANDARD.encode(digest(token))),
         hashed("`ath` of the token and a space is refused", |token| sha256(format!("{token} "))),
         hashed("`ath` of the scheme and the token is refused", |token| sha256(format!("DPoP {token}"))),
@@ -39,10 +39,6 @@ fn dp_27() -> Vec<Row> {
 
 fn digest(token: &str) -> Vec<u8> {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.as_bytes()).as_ref().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn swap_case(text: &str) -> String {

@@ -22,14 +22,14 @@ fn jw_01_token() -> Vec<Row> {
         twice("a token with two `iss` is refused", |t| t.add_to_claims(r#""iss":"https://evil.test""#)),
         twice("a token with two `exp` is refused", |t| t.add_to_claims(r#""exp":9999999999"#)),
         twice("a token with two `exp`, one of them escaped, is refused", |t| {
-            t.add_to_claims(r#""e\u0078p":9999999999"#)
+            t.add_to_claims(r#""e\u0078p":9999999999"#);
         }),
         twice("a token with two `cnf` is refused", |t| t.add_to_claims(r#""cnf":{}"#)),
         twice("a token with two `jkt` in its `cnf` is refused", |t| {
-            t.edit_claims(|text| text.replace("\"jkt\":", "\"jkt\":\"x\",\"jkt\":"))
+            t.edit_claims(|text| text.replace("\"jkt\":", "\"jkt\":\"x\",\"jkt\":"));
         }),
         twice("a token with two of what nobody reads, deep inside, is refused", |t| {
-            t.add_to_claims(r#""x":[{"y":{"z":1,"z":2}}]"#)
+            t.add_to_claims(r#""x":[{"y":{"z":1,"z":2}}]"#);
         }),
         row(
             "JW-01",
@@ -48,10 +48,10 @@ fn jw_01_proof() -> Vec<Row> {
         twice("a proof with two `alg`, one of them escaped, is refused", |p| p.add_to_header(r#""al\u0067":"none""#)),
         twice("a proof with two `jwk` is refused", |p| p.add_to_header(r#""jwk":{}"#)),
         twice("a proof with two `x` in its `jwk` is refused", |p| {
-            p.edit_header(|text| text.replace("\"x\":", "\"x\":\"AQ\",\"x\":"))
+            p.edit_header(|text| text.replace("\"x\":", "\"x\":\"AQ\",\"x\":"));
         }),
         twice("a proof with two `kty` in its `jwk`, one of them escaped, is refused", |p| {
-            p.edit_header(|text| text.replace("\"kty\":", "\"\\u006bty\":\"oct\",\"kty\":"))
+            p.edit_header(|text| text.replace("\"kty\":", "\"\\u006bty\":\"oct\",\"kty\":"));
         }),
         twice("a proof with two `htm` is refused", |p| p.add_to_claims(r#""htm":"GET""#)),
         twice("a proof with two `htu` is refused", |p| p.add_to_claims(r#""htu":"https://evil.test/""#)),

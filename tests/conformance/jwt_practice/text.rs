@@ -19,7 +19,7 @@ fn both(id: &'static str, what: &str, change: impl Fn(&mut Jws), of_token: Expec
 }
 
 /// Adds bytes after the first `{` of a JSON text.
-fn after_brace(text: Vec<u8>, bytes: &[u8]) -> Vec<u8> {
+fn after_brace(text: &[u8], bytes: &[u8]) -> Vec<u8> {
     let brace = text.iter().position(|byte| *byte == b'{').unwrap() + 1;
     [&text[..brace], bytes, &text[brace..]].concat()
 }
@@ -28,17 +28,20 @@ fn utf16(text: Vec<u8>) -> Vec<u8> {
     String::from_utf8(text).unwrap().encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
+/// Changes a JSON text.
+type Edit = fn(Vec<u8>) -> Vec<u8>;
+
 fn jb_07() -> Vec<Row> {
-    let edits: [(&str, fn(Vec<u8>) -> Vec<u8>); 10] = [
-        ("with bytes that are not UTF-8", |text| after_brace(text, b"\"x\":\"\xff\xfe\",")),
-        ("with an overlong encoding", |text| after_brace(text, b"\"x\":\"\xc0\xaf\",")),
-        ("with an encoded surrogate", |text| after_brace(text, b"\"x\":\"\xed\xa0\x80\",")),
-        ("with a name that is not UTF-8", |text| after_brace(text, b"\"\xff\":1,")),
+    let edits: [(&str, Edit); 10] = [
+        ("with bytes that are not UTF-8", |text| after_brace(&text, b"\"x\":\"\xff\xfe\",")),
+        ("with an overlong encoding", |text| after_brace(&text, b"\"x\":\"\xc0\xaf\",")),
+        ("with an encoded surrogate", |text| after_brace(&text, b"\"x\":\"\xed\xa0\x80\",")),
+        ("with a name that is not UTF-8", |text| after_brace(&text, b"\"\xff\":1,")),
         ("after a byte order mark", |text| [b"\xef\xbb\xbf", &text[..]].concat()),
-        ("with a lone surrogate escape", |text| after_brace(text, b"\"x\":\"\\ud800\",")),
-        ("with an escaped NUL", |text| after_brace(text, b"\"x\":\"\\u0000\",")),
-        ("with an escaped NUL in a name", |text| after_brace(text, b"\"x\\u0000\":1,")),
-        ("with a raw NUL", |text| after_brace(text, b"\"x\":\"\0\",")),
+        ("with a lone surrogate escape", |text| after_brace(&text, b"\"x\":\"\\ud800\",")),
+        ("with an escaped NUL", |text| after_brace(&text, b"\"x\":\"\\u0000\",")),
+        ("with an escaped NUL in a name", |text| after_brace(&text, b"\"x\\u0000\":1,")),
+        ("with a raw NUL", |text| after_brace(&text, b"\"x\":\"\0\",")),
         ("in UTF-16", utf16),
     ];
     let (of_token, of_proof) = (|| token("token_malformed"), || proof("proof_malformed"));
