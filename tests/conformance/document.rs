@@ -31,7 +31,7 @@ fn render() -> String {
 
 /// Writes the section of a family; its count of rows, and of rows that refuse.
 fn section(text: &mut String, family: &Family) -> (usize, usize) {
-    let rows = (family.rows)();
+    let rows = family.table();
     writeln!(text, "\n## {}: {}\n", family.prefix, family.title).unwrap();
     text.push_str("| clause | what holds | verdict | error |\n|---|---|---|---|\n");
     for row in &rows {

@@ -21,6 +21,15 @@ pub struct Family {
     pub left_out: &'static [(&'static str, &'static str)],
 }
 
+impl Family {
+    /// Its rows in the order of its ids.
+    pub fn table(&self) -> Vec<Row> {
+        let mut rows = (self.rows)();
+        rows.sort_by_key(|row| self.ids.iter().position(|id| *id == row.id));
+        rows
+    }
+}
+
 /// In the order of the document.
 pub const FAMILIES: &[Family] = &[
     dpop::FAMILY,

@@ -20,7 +20,7 @@ struct Count {
 
 /// Judges every row of a family.
 pub fn check(family: &Family) {
-    let rows = (family.rows)();
+    let rows = family.table();
     let mut table = format!("\n{}: {}\n", family.prefix, family.title);
     let mut failures = Vec::new();
     let mut failed = 0;
