@@ -43,7 +43,11 @@ impl Gate {
     #[must_use]
     pub fn check(&self, point: &str, message: Result<Bytes, Denial>, arrived: Instant) -> CheckResponse {
         let _span = tracing::info_span!("check", point).entered();
-        let judged = catch_unwind(AssertUnwindSafe(|| self.judge(point, message, clock::now())));
+        let judged = catch_unwind(AssertUnwindSafe(|| {
+            // One snapshot for the whole check.
+            let snapshot = self.snapshot.load_full();
+            judge(&snapshot, &self.spent, point, message, clock::now())
+        }));
         let mut decision = judged.unwrap_or_else(|_| Decision::refuse(Denial::FaultInternal));
         let took = arrived.elapsed();
         if took > self.deadline {
@@ -71,28 +75,29 @@ impl Gate {
             self.wanted.ask(issuer);
         }
     }
+}
 
-    fn judge(&self, point: &str, message: Result<Bytes, Denial>, now: i64) -> Decision {
-        let snapshot = self.snapshot.load_full();
-        let request = match message.and_then(wire::decode) {
-            Ok(request) => request,
-            Err(denial) => return Decision::refuse(denial),
-        };
-        let facts = wire::raw(&request).and_then(|raw| RequestFacts::new(point, &raw));
-        let facts = match facts {
-            Ok(facts) => facts,
-            Err(denial) => return Decision::refuse(denial),
-        };
-        let mut examined = examine(&snapshot, &facts, now);
-        if let Examined::Needs(unsettled) = examined {
-            let spending = self.spent.spend(unsettled.spend(), now);
-            examined = unsettled.settle(spending);
-        }
-        match examined {
-            Examined::Ended(decision) => *decision,
-            Examined::Proven(proven) => proven.conclude(),
-            // A settled proof is not asked for again; if it were, nothing would be proven.
-            Examined::Needs(_) => Decision::refuse(Denial::FaultInternal),
-        }
+/// Judges one CheckRequest at `now`, Unix seconds: everything between the bytes and the answer.
+#[must_use]
+pub fn judge(snapshot: &Snapshot, spent: &Memory, point: &str, message: Result<Bytes, Denial>, now: i64) -> Decision {
+    let request = match message.and_then(wire::decode) {
+        Ok(request) => request,
+        Err(denial) => return Decision::refuse(denial),
+    };
+    let facts = wire::raw(&request).and_then(|raw| RequestFacts::new(point, &raw));
+    let facts = match facts {
+        Ok(facts) => facts,
+        Err(denial) => return Decision::refuse(denial),
+    };
+    let mut examined = examine(snapshot, &facts, now);
+    if let Examined::Needs(unsettled) = examined {
+        let spending = spent.spend(unsettled.spend(), now);
+        examined = unsettled.settle(spending);
+    }
+    match examined {
+        Examined::Ended(decision) => *decision,
+        Examined::Proven(proven) => proven.conclude(),
+        // A settled proof is not asked for again; if it were, nothing would be proven.
+        Examined::Needs(_) => Decision::refuse(Denial::FaultInternal),
     }
 }

@@ -1,13 +1,14 @@
-//! One request judged: bytes in, what the client sees out.
+//! One request judged by the whole path minus the socket: the bytes of a CheckRequest in, what the client sees out.
 
-use std::collections::HashSet;
-
-use keybound::decision::binding::{Spend, Spending};
-use keybound::decision::denial::Denial;
-use keybound::decision::facts::{RawRequest, RequestFacts};
-use keybound::decision::{Decision, Examined, Verdict, examine};
-use keybound::proto::{CheckRequest, Entry, HeaderValue, HttpRequest};
-use prost::Message as _;
+use keybound::config::Upstream;
+use keybound::decision::Decision;
+use keybound::edge::gate;
+use keybound::edge::proto::check_response::HttpResponse;
+use keybound::edge::proto::{CheckResponse, HeaderValueOption};
+use keybound::edge::reply;
+use keybound::edge::spent::memory;
+use keybound::telemetry::record::{DecisionId, DecisionRecord};
+use tonic::codegen::Bytes;
 
 use super::request::Request;
 use super::setting::FUTURE_SKEW;
@@ -27,124 +28,62 @@ pub struct Outcome {
 }
 
 /// What is remembered of spent proofs.
-#[derive(Default)]
-pub struct Memory {
-    seen: HashSet<[u8; 32]>,
-    lost_at: Option<i64>,
+pub struct Memory(memory::Memory);
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self(memory::Memory::new(100_000, 100, i64::MIN))
+    }
 }
 
 impl Memory {
-    /// Everything is lost: proofs that could have been spent before are refused.
-    pub fn forget(&mut self, now: i64) {
-        self.seen.clear();
-        self.lost_at = Some(now);
+    /// A memory of this capacity, of which one client may take a share.
+    pub fn small(capacity: usize, share_percent: u8) -> Self {
+        Self(memory::Memory::new(capacity, share_percent, i64::MIN))
     }
 
-    fn spend(&mut self, spend: &Spend) -> Spending {
-        // A client's clock, and that of the replica that minted a nonce, may be ahead by the skew.
-        if self.seen.contains(&spend.key) {
-            Spending::Replayed
-        } else if self.lost_at.is_some_and(|lost_at| spend.made_at <= lost_at + FUTURE_SKEW) {
-            Spending::Predates
-        } else {
-            self.seen.insert(spend.key);
-            Spending::Fresh
-        }
+    /// Everything is lost, as at a start: proofs that could have been spent before are refused.
+    pub fn forget(&mut self, now: i64) {
+        self.0 = memory::Memory::new(100_000, 100, now + FUTURE_SKEW);
     }
 }
 
 /// Judges a request as Envoy would send it.
 pub fn judge(request: &Request, encoding: Encoding, memory: &mut Memory, now: i64) -> Outcome {
-    let decision = match CheckRequest::decode(encode(request, encoding).as_slice()) {
-        Ok(message) => decide(request, &message, memory, now),
-        Err(_) => Decision::refuse(Denial::RequestMalformed),
-    };
-    outcome(decision.verdict)
-}
-
-fn decide(request: &Request, message: &CheckRequest, memory: &mut Memory, now: i64) -> Decision {
+    let message = Bytes::from(encode(request, encoding));
     let snapshot = request.setting.snapshot();
-    let facts = match raw(message).and_then(|raw| RequestFacts::new(request.point, &raw)) {
-        Ok(facts) => facts,
-        Err(denial) => return Decision::refuse(denial),
-    };
-    let mut examined = examine(&snapshot, &facts, now);
-    loop {
-        examined = match examined {
-            Examined::Ended(decision) => return *decision,
-            Examined::Proven(proven) => return proven.conclude(),
-            Examined::Needs(unsettled) => {
-                let spending = memory.spend(unsettled.spend());
-                unsettled.settle(spending)
+    outcome(&gate::judge(&snapshot, &memory.0, request.point, Ok(message), now))
+}
+
+fn outcome(decision: &Decision) -> Outcome {
+    let record = DecisionRecord::new(DecisionId::new([7; 16]), "edge", std::time::Duration::ZERO, decision);
+    let response: CheckResponse = reply::write(decision, &record, &Upstream::default());
+    let code = response.status.map_or(0, |status| status.code);
+    match response.http_response {
+        Some(HttpResponse::OkResponse(ok)) => {
+            assert_eq!(code, 0, "Envoy allows on code 0 alone");
+            Outcome {
+                code: record.code(),
+                status: 200,
+                challenge: fields(&ok.response_headers_to_add, "www-authenticate"),
+                nonce: fields(&ok.response_headers_to_add, "dpop-nonce"),
             }
-        };
+        }
+        Some(HttpResponse::DeniedResponse(denied)) => {
+            assert_ne!(code, 0, "Envoy allows on code 0 alone");
+            Outcome {
+                code: record.code(),
+                status: denied.status.map_or(0, |status| u16::try_from(status.code).expect("a status")),
+                challenge: fields(&denied.headers, "www-authenticate"),
+                nonce: fields(&denied.headers, "dpop-nonce"),
+            }
+        }
+        None => panic!("an answer is an allow or a denial"),
     }
 }
 
-/// The fields of the message. Envoy fills one header form, and one of the two values in it; more could disagree.
-fn raw(message: &CheckRequest) -> Result<RawRequest<'_>, Denial> {
-    let attributes = message.attributes.as_ref().ok_or(Denial::RequestMalformed)?;
-    let http = attributes.request.as_ref().and_then(|request| request.http.as_ref()).ok_or(Denial::RequestMalformed)?;
-    let source = attributes.source.as_ref();
-    let socket = source.and_then(|source| source.address.as_ref()?.socket_address.as_ref());
-    let mut hints = attributes.context_extensions.iter().map(pair).filter(|(key, _)| key == b"api");
-    let api_hint = hints.next().map(|(_, value)| value);
-    if hints.next().is_some() {
-        return Err(Denial::RequestHeaderRepeated);
-    }
-    Ok(RawRequest {
-        method: &http.method,
-        host: &http.host,
-        path: &http.path,
-        query: &http.query,
-        fragment: &http.fragment,
-        headers: headers(http)?,
-        peer_address: socket.map_or(b"", |socket| &socket.address),
-        peer_principal: source.map_or(b"", |source| &source.principal),
-        peer_certificate: source.map_or(b"", |source| &source.certificate),
-        api_hint,
-    })
-}
-
-/// Name and value, in order.
-type Headers<'a> = Vec<(&'a [u8], &'a [u8])>;
-
-fn headers(http: &HttpRequest) -> Result<Headers<'_>, Denial> {
-    match &http.header_map {
-        None => Ok(http.headers.iter().map(pair).collect()),
-        Some(_) if !http.headers.is_empty() => Err(Denial::RequestMalformed),
-        Some(map) => map.headers.iter().map(|header| Ok((&*header.key, value(header)?))).collect(),
-    }
-}
-
-fn value(header: &HeaderValue) -> Result<&[u8], Denial> {
-    match (header.value.is_empty(), header.raw_value.is_empty()) {
-        (true, _) => Ok(&header.raw_value),
-        (false, true) => Ok(&header.value),
-        (false, false) => Err(Denial::RequestMalformed),
-    }
-}
-
-fn pair(entry: &Entry) -> (&[u8], &[u8]) {
-    (&entry.key, &entry.value)
-}
-
-fn outcome(verdict: Verdict) -> Outcome {
-    let passed = |code, nonce: Option<String>| Outcome {
-        code,
-        status: 200,
-        challenge: Vec::new(),
-        nonce: nonce.into_iter().collect(),
-    };
-    match verdict {
-        Verdict::Allowed { nonce, .. } => passed("allowed", nonce),
-        Verdict::Observed { .. } => passed("observed", None),
-        Verdict::Public => passed("public", None),
-        Verdict::Denied(refusal) => Outcome {
-            code: refusal.denial.slug(),
-            status: refusal.denial.row().status,
-            challenge: refusal.challenge,
-            nonce: refusal.nonce.into_iter().collect(),
-        },
-    }
+fn fields(headers: &[HeaderValueOption], name: &str) -> Vec<String> {
+    let headers = headers.iter().filter_map(|option| option.header.as_ref());
+    let named = headers.filter(|header| header.key == name.as_bytes());
+    named.map(|header| String::from_utf8(header.value.to_vec()).expect("ASCII")).collect()
 }

@@ -80,6 +80,7 @@ impl Setting {
                 nonce_lifetime_seconds: NONCE_LIFETIME,
             }),
             nonces: Arc::new(NonceKeys::new(&MINTING_KEY, &[PREVIOUS_KEY.to_vec()])),
+            metadata: false,
             bundle: Some(Arc::new(Bundle {
                 revision: "tests".to_owned(),
                 inventory: inventory(),
