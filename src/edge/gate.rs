@@ -15,7 +15,7 @@ use crate::decision::{Decision, Examined, Verdict, examine};
 use crate::edge::jwks::Wanted;
 use crate::edge::proto::CheckResponse;
 use crate::edge::spent::memory::Memory;
-use crate::edge::{clock, reply, wire};
+use crate::edge::{reply, wire};
 use crate::telemetry::log;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::{DecisionId, DecisionRecord};
@@ -26,6 +26,8 @@ pub struct Gate {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// The memory of spent proofs.
     pub spent: Arc<Memory>,
+    /// Tells the time, Unix seconds.
+    pub clock: fn() -> i64,
     /// What the upstream is told.
     pub upstream: Upstream,
     /// From the arrival of a check to its answer, at most.
@@ -46,7 +48,7 @@ impl Gate {
         let judged = catch_unwind(AssertUnwindSafe(|| {
             // One snapshot for the whole check.
             let snapshot = self.snapshot.load_full();
-            judge(&snapshot, &self.spent, point, message, clock::now())
+            judge(&snapshot, &self.spent, point, message, (self.clock)())
         }));
         let mut decision = judged.unwrap_or_else(|_| Decision::refuse(Denial::FaultInternal));
         let took = arrived.elapsed();

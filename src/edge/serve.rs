@@ -152,6 +152,7 @@ fn judge(
     let gate = Gate {
         snapshot: Arc::clone(snapshot),
         spent: memory,
+        clock: clock::now,
         upstream: config.upstream.clone(),
         deadline: Duration::from_millis(config.limits.deadline_milliseconds),
         allow_sample_percent: config.log.allow_sample_percent,

@@ -287,6 +287,7 @@ static GATE: LazyLock<Gate> = LazyLock::new(|| Gate {
     wanted: keybound::edge::jwks::Wanted::default(),
     snapshot: Arc::new(ArcSwap::from_pointee(World::new().snapshot)),
     spent: Arc::new(Memory::new(1_000, 100, 0)),
+    clock: keybound::edge::clock::now,
     upstream: Upstream::default(),
     deadline: Duration::from_secs(60),
     allow_sample_percent: 0,
