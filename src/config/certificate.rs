@@ -19,6 +19,7 @@ pub struct Certificate {
 pub(super) fn settle(written: raw::Certificate, node: &Node, findings: &mut Findings) -> Certificate {
     check_sections(&written, node, findings);
     check_chain(&written, node, findings);
+    check_forwarded(&written, node, findings);
     let source = match written.source {
         Source::None => CertificateSource::None,
         Source::EnvoyPeerCertificate => CertificateSource::EnvoyPeerCertificate,
@@ -79,6 +80,34 @@ fn check_chain(written: &raw::Certificate, node: &Node, findings: &mut Findings)
     }
 }
 
+/// A certificate in a header is as good as whoever writes the header.
+fn check_forwarded(written: &raw::Certificate, node: &Node, findings: &mut Findings) {
+    let chain = written.chain_verified_by;
+    if written.source == Source::ClientCert && chain == ChainVerifiedBy::Envoy {
+        findings.error(
+            node.key("chain_verified_by").at,
+            "Envoy did not end the TLS connection that `client_cert` tells of, so it has verified no chain",
+            "write `chain_verified_by: keybound` with `trust_bundle`, or `nobody`",
+        );
+    }
+    let any_peer = written.client_cert.as_ref().is_none_or(|section| section.trusted_hops.is_empty());
+    if written.source == Source::ClientCert && any_peer {
+        findings.warning(
+            node.key("source").at,
+            "whoever reaches Envoy can write the `Client-Cert` header",
+            "list the proxies that may in `client_cert.trusted_hops`",
+        );
+    }
+    if written.source == Source::Xfcc && chain == ChainVerifiedBy::Nobody {
+        findings.warning(
+            node.key("source").at,
+            "Envoy writes URI and DNS names unescaped into `x-forwarded-client-cert`: a certificate that nobody has \
+             verified can forge an element with them",
+            "use `source: envoy_peer_certificate`, or let Envoy verify clients and write `chain_verified_by: envoy`",
+        );
+    }
+}
+
 fn settle_xfcc(written: raw::Xfcc, node: &Node, findings: &mut Findings) -> XfccRules {
     if written.hop > 1 && written.trusted_hops.is_empty() {
         findings.error(
@@ -88,4 +117,51 @@ fn settle_xfcc(written: raw::Xfcc, node: &Node, findings: &mut Findings) -> Xfcc
         );
     }
     XfccRules { hop: written.hop, trusted_hops: written.trusted_hops, by: written.by }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use crate::config::parse;
+    use crate::problem::Problem;
+
+    const GOOD: &str = "\
+listeners:
+  check: [{ name: edge, address: 127.0.0.1:9191 }]
+bundle: { directory: policies }
+issuers: [{ issuer: https://as.test, keys: { discovery: true }, audiences: [a], max_lifetime_seconds: 300 }]
+certificate:
+";
+
+    fn problems(section: &str) -> Vec<Problem> {
+        parse("keybound.yaml", &format!("{GOOD}{section}")).map_or_else(|problems| problems, |(_, warnings)| warnings)
+    }
+
+    #[test]
+    fn a_header_that_anybody_can_write_warns() {
+        for (section, words) in
+            [("  source: client_cert\n", "whoever reaches Envoy"), ("  source: xfcc\n", "forge an element")]
+        {
+            let found = problems(section);
+            assert_eq!(found.len(), 1, "{found:#?}");
+            assert!(!found[0].is_error() && found[0].what.contains(words), "{found:#?}");
+            assert_eq!((found[0].place.line, found[0].place.column), (6, 11));
+        }
+        for section in [
+            "  source: envoy_peer_certificate\n",
+            "  source: xfcc\n  chain_verified_by: envoy\n",
+            "  source: client_cert\n  client_cert: { trusted_hops: [\"spiffe://a.test/gw\"] }\n",
+        ] {
+            assert_eq!(problems(section), [], "{section}");
+        }
+    }
+
+    #[test]
+    fn envoy_vouches_only_for_connections_that_it_ended() {
+        let section = "  source: client_cert\n  chain_verified_by: envoy\n  client_cert: { trusted_hops: [a] }\n";
+        let found = problems(section);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].is_error() && found[0].what.contains("did not end the TLS connection"), "{found:#?}");
+        assert_eq!((found[0].place.line, found[0].place.column), (7, 22));
+    }
 }
