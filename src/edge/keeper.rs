@@ -3,43 +3,43 @@
 //! The start is strict: one bad file and nothing is served. Afterwards a bad file changes nothing but a log line and a metric; the
 //! last good one stays. There is one keeper, so nobody else publishes.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::digest::{Digest, SHA256, digest};
 use tokio::sync::{Notify, mpsc};
 
 use crate::bundle::{self, Files, Surroundings};
-use crate::config::{Config, KeySource, Profile};
+use crate::config::{self, Config, KeySource, Profile};
 use crate::decision::binding::nonce::NonceKeys;
 use crate::decision::certificate::{CertificateSource, TrustBundle};
 use crate::decision::snapshot::{Bundle, Snapshot};
-use crate::decision::token::{Issuer, IssuerRules, Issuers, Keyring, KeysRefused};
-use crate::edge::clock;
+use crate::decision::token::{Issuer, IssuerRules, Issuers, Keyring};
+use crate::edge::files::{self, FILE_BYTES, Seen};
 use crate::edge::jwks::{Feeds, KeyNews};
+use crate::edge::{clock, material};
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
-
-/// A JWK Set of a file, at most: 128 RSA-8192 keys with certificates stay below it.
-const KEYS_BYTES: u64 = 1024 * 1024;
-/// Other files that config names.
-const FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Builds snapshots and publishes them.
 pub struct Keeper {
     config: Arc<Config>,
     trust: Option<Arc<TrustBundle>>,
     nonces: Arc<NonceKeys>,
-    bundle: Arc<Bundle>,
-    /// Of the bundle's files as they were last looked at, good or bad.
-    bundle_seen: Option<Vec<u8>>,
+    bundle: Option<Arc<Bundle>>,
     keys: BTreeMap<String, Arc<Keyring>>,
-    keys_seen: BTreeMap<String, Vec<u8>>,
+    seen: BTreeMap<String, Seen>,
+    /// What was told last of each kind of file, so that it is told once.
+    told: BTreeMap<&'static str, Vec<Problem>>,
+    warnings: Vec<Problem>,
+    half_taken: bool,
     feeds: Option<Feeds>,
 }
+
+/// What a look at one kind of file came to: whether something new was taken; or why it was refused.
+type Look = Result<bool, Vec<Problem>>;
 
 impl Keeper {
     /// Reads everything for the first time.
@@ -47,45 +47,34 @@ impl Keeper {
     /// # Errors
     /// Every problem of every file, with the warnings among them.
     pub fn start(config: Arc<Config>) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let mut problems = Vec::new();
-        let mut keep = |result: Result<_, Problem>| result.map_err(|problem| problems.push(problem)).ok();
-        let trust = match &config.certificate.trust_bundle {
-            None => None,
-            Some(path) => keep(trust_bundle(path)),
+        let one = |problem| vec![problem];
+        let mut feeds = material::feeds(&config).map_err(one)?;
+        let mut keeper = Self {
+            keys: feeds.remembered().into_iter().collect(),
+            trust: None,
+            nonces: material::nonce_keys(&[]).map_err(one)?,
+            bundle: None,
+            seen: BTreeMap::new(),
+            told: BTreeMap::new(),
+            warnings: Vec::new(),
+            half_taken: false,
+            feeds: Some(feeds),
+            config,
         };
-        let mut keys = BTreeMap::new();
-        let mut keys_seen = BTreeMap::new();
-        for issuer in &config.issuers {
-            if let KeySource::File(path) = &issuer.keys {
-                match read_keys(path) {
-                    Ok((ring, hash)) => {
-                        keys.insert(issuer.rules.issuer.clone(), ring);
-                        keys_seen.insert(issuer.rules.issuer.clone(), hash);
-                    }
-                    Err(problem) => problems.push(problem),
-                }
-            }
+        let looks = KINDS.map(|(_, _, look)| look(&mut keeper));
+        let mut problems: Vec<_> = looks.into_iter().filter_map(Result::err).flatten().collect();
+        let warnings = core::mem::take(&mut keeper.warnings);
+        if problems.is_empty() {
+            return Ok((keeper, warnings));
         }
-        let nonces = nonce_keys(&config.proofs.nonce_key_files).map_err(|problem| problems.push(problem)).ok();
-        let mut feeds = feeds(&config).map_err(|problem| problems.push(problem)).ok();
-        keys.extend(feeds.iter_mut().flat_map(Feeds::remembered));
-        let files = read_bundle(&config.bundle.directory).map_err(|found| problems.extend(found)).ok();
-        let loaded = files.map(|files| (load_bundle(&config, &files), seen(&files)));
-        let (Some((loaded, bundle_seen)), Some(nonces)) = (loaded, nonces) else { return Err(problems) };
-        match loaded {
-            Ok((bundle, warnings)) if problems.is_empty() => {
-                let bundle_seen = Some(bundle_seen);
-                Ok((Self { config, trust, nonces, bundle, bundle_seen, keys, keys_seen, feeds }, warnings))
-            }
-            Ok((_, warnings)) => Err(problems.into_iter().chain(warnings).collect()),
-            Err(more) => Err(problems.into_iter().chain(more).collect()),
-        }
+        problems.extend(warnings);
+        Err(problems)
     }
 
     /// What decisions may read now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let issuer = |issuer: &crate::config::Issuer| Issuer {
+        let issuer = |issuer: &config::Issuer| Issuer {
             rules: Arc::new(issuer.rules.clone()),
             keys: self.keys.get(&issuer.rules.issuer).cloned(),
         };
@@ -96,7 +85,7 @@ impl Keeper {
             proofs: Arc::new(self.config.proofs.rules.clone()),
             nonces: Arc::clone(&self.nonces),
             metadata: self.config.metadata.enabled,
-            bundle: Some(Arc::clone(&self.bundle)),
+            bundle: self.bundle.clone(),
         }
     }
 
@@ -143,98 +132,125 @@ impl Keeper {
 
     /// Reads what has changed; whether something new was taken.
     fn look_again(&mut self, metrics: &Metrics) -> bool {
-        let bundle = self.look_at_bundle(metrics);
-        let keys = self.look_at_keys(metrics);
-        bundle || keys
-    }
-
-    fn look_at_bundle(&mut self, metrics: &Metrics) -> bool {
-        let files = match read_bundle(&self.config.bundle.directory) {
-            Ok(files) => files,
-            Err(problems) => {
-                // Told once, until it can be read again.
-                if self.bundle_seen.take().is_some() {
-                    refused("bundle", metrics, Loaded::Bundle, &problems);
-                }
-                return false;
-            }
-        };
-        let seen = seen(&files);
-        if self.bundle_seen.as_ref() == Some(&seen) {
-            return false;
-        }
-        self.bundle_seen = Some(seen);
-        match load_bundle(&self.config, &files) {
-            Ok((bundle, warnings)) => {
-                told(&warnings);
-                tracing::info!(revision = bundle.revision, "a new bundle is served");
-                metrics.loaded(Loaded::Bundle, true);
-                self.bundle = bundle;
-                true
-            }
-            Err(problems) => {
-                refused("bundle", metrics, Loaded::Bundle, &problems);
-                false
-            }
-        }
-    }
-
-    fn look_at_keys(&mut self, metrics: &Metrics) -> bool {
         let mut changed = false;
-        for issuer in &self.config.issuers {
+        for (kind, loaded, look) in KINDS {
+            match look(self) {
+                Ok(taken) => {
+                    if taken {
+                        tracing::info!(kind, revision = self.revision(), "new files are served");
+                        metrics.loaded(loaded, true);
+                        self.told.remove(kind);
+                    }
+                    changed |= taken;
+                }
+                Err(problems) => self.tell_refused(kind, loaded, problems, metrics),
+            }
+        }
+        for warning in core::mem::take(&mut self.warnings) {
+            let place = place(&warning);
+            tracing::warn!(place, problem = warning.what, remedy = warning.remedy, "warning");
+        }
+        changed | core::mem::take(&mut self.half_taken)
+    }
+
+    fn revision(&self) -> Option<&str> {
+        self.bundle.as_ref().map(|bundle| bundle.revision.as_str())
+    }
+
+    fn tell_refused(&mut self, kind: &'static str, loaded: Loaded, problems: Vec<Problem>, metrics: &Metrics) {
+        if self.told.get(kind) == Some(&problems) {
+            return;
+        }
+        metrics.loaded(loaded, false);
+        for problem in problems.iter().filter(|problem| problem.is_error()) {
+            let (place, what, remedy) = (place(problem), &problem.what, &problem.remedy);
+            tracing::error!(kind, place, problem = what, remedy, "refused; the last good one stays");
+        }
+        self.told.insert(kind, problems);
+    }
+
+    /// Whether a file, by name, holds something else than when it was last looked at.
+    fn is_news(&mut self, name: &str, content: &[u8]) -> bool {
+        self.seen.entry(name.to_owned()).or_default().is_news(content)
+    }
+
+    fn look_at_bundle(&mut self) -> Look {
+        let files = files::bundle(&self.config.bundle.directory)?;
+        if !self.is_news("bundle", files.revision().as_bytes()) {
+            return Ok(false);
+        }
+        let (bundle, warnings) = load_bundle(&self.config, &files)?;
+        self.warnings.extend(warnings);
+        self.bundle = Some(Arc::new(bundle));
+        Ok(true)
+    }
+
+    fn look_at_keys(&mut self) -> Look {
+        let config = Arc::clone(&self.config);
+        let mut taken = false;
+        let mut problems = Vec::new();
+        for issuer in &config.issuers {
             let KeySource::File(path) = &issuer.keys else { continue };
             let name = &issuer.rules.issuer;
-            let bytes = match read(path, KEYS_BYTES) {
-                Ok(bytes) => bytes,
-                Err(problem) => {
-                    if self.keys_seen.remove(name).is_some() {
-                        refused("keys", metrics, Loaded::Keys, &[problem]);
+            match files::read(path, material::KEYS_BYTES) {
+                Ok(bytes) if self.is_news(name, &bytes) => match material::keyring(path, &bytes) {
+                    Ok(ring) => {
+                        self.keys.insert(name.clone(), ring);
+                        taken = true;
                     }
-                    continue;
-                }
-            };
-            let hash = hash(&bytes).as_ref().to_vec();
-            if self.keys_seen.insert(name.clone(), hash.clone()) == Some(hash) {
-                continue;
-            }
-            match keyring(path, &bytes) {
-                Ok(ring) => {
-                    tracing::info!(issuer = name, keys = ring.len(), "new keys are served");
-                    metrics.loaded(Loaded::Keys, true);
-                    self.keys.insert(name.clone(), ring);
-                    changed = true;
-                }
-                Err(problem) => refused("keys", metrics, Loaded::Keys, &[problem]),
+                    Err(problem) => problems.push(problem),
+                },
+                Ok(_) => {}
+                Err(problem) => problems.push(problem),
             }
         }
-        changed
+        // One issuer's bad file must not hold up another one's new keys.
+        self.half_taken |= taken;
+        if problems.is_empty() { Ok(taken) } else { Err(problems) }
+    }
+
+    fn look_at_trust(&mut self) -> Look {
+        let config = Arc::clone(&self.config);
+        let Some(path) = &config.certificate.trust_bundle else { return Ok(false) };
+        let one = |problem| vec![problem];
+        let bytes = files::read(path, FILE_BYTES).map_err(one)?;
+        if !self.is_news("trust bundle", &bytes) {
+            return Ok(false);
+        }
+        self.trust = Some(material::trust_bundle(path, &bytes).map_err(one)?);
+        Ok(true)
+    }
+
+    fn look_at_nonces(&mut self) -> Look {
+        let config = Arc::clone(&self.config);
+        let paths = &config.proofs.nonce_key_files;
+        let one = |problem| vec![problem];
+        let read = |path: &PathBuf| Ok((path.clone(), files::read(path, *material::NONCE_KEY_BYTES.end())?));
+        let keys: Vec<_> = paths.iter().map(read).collect::<Result<_, Problem>>().map_err(one)?;
+        let all: Vec<u8> = keys.iter().flat_map(|(_, key)| [&key.len().to_be_bytes()[..], key].concat()).collect();
+        if keys.is_empty() || !self.is_news("nonce keys", &all) {
+            return Ok(false);
+        }
+        self.nonces = material::nonce_keys(&keys).map_err(one)?;
+        Ok(true)
     }
 }
 
-fn refused(what: &str, metrics: &Metrics, loaded: Loaded, problems: &[Problem]) {
-    metrics.loaded(loaded, false);
-    for problem in problems.iter().filter(|problem| problem.is_error()) {
-        let place = format!("{}:{}:{}", problem.place.file, problem.place.line, problem.place.column);
-        tracing::error!(
-            what,
-            place,
-            problem = problem.what,
-            remedy = problem.remedy,
-            "refused; the last good one stays"
-        );
-    }
+type Kind = (&'static str, Loaded, fn(&mut Keeper) -> Look);
+
+/// Each kind of file: its name, what its loads are counted as, and how it is looked at.
+const KINDS: [Kind; 4] = [
+    ("keys", Loaded::Keys, Keeper::look_at_keys),
+    ("trust bundle", Loaded::Trust, Keeper::look_at_trust),
+    ("nonce keys", Loaded::Nonces, Keeper::look_at_nonces),
+    ("bundle", Loaded::Bundle, Keeper::look_at_bundle),
+];
+
+fn place(problem: &Problem) -> String {
+    format!("{}:{}:{}", problem.place.file, problem.place.line, problem.place.column)
 }
 
-fn told(warnings: &[Problem]) {
-    for warning in warnings {
-        let place = format!("{}:{}:{}", warning.place.file, warning.place.line, warning.place.column);
-        tracing::warn!(place, problem = warning.what, remedy = warning.remedy, "warning");
-    }
-}
-
-type LoadedBundle = Result<(Arc<Bundle>, Vec<Problem>), Vec<Problem>>;
-
-fn load_bundle(config: &Config, files: &Files) -> LoadedBundle {
+fn load_bundle(config: &Config, files: &Files) -> Result<(Bundle, Vec<Problem>), Vec<Problem>> {
     let issuers: Vec<IssuerRules> = config.issuers.iter().map(|issuer| issuer.rules.clone()).collect();
     let surroundings = Surroundings {
         issuers: &issuers,
@@ -244,145 +260,7 @@ fn load_bundle(config: &Config, files: &Files) -> LoadedBundle {
     };
     let directory = &config.bundle.directory;
     match bundle::load(files, &surroundings) {
-        Ok((bundle, warnings)) => Ok((Arc::new(bundle), in_directory(directory, warnings))),
-        Err(problems) => Err(in_directory(directory, problems)),
+        Ok((bundle, warnings)) => Ok((bundle, files::in_directory(directory, warnings))),
+        Err(problems) => Err(files::in_directory(directory, problems)),
     }
-}
-
-/// A problem with a file as a whole.
-fn whole(path: &Path, what: String, remedy: &str) -> Problem {
-    Problem::at(&path.display().to_string(), "", 1, 1, what, remedy)
-}
-
-fn hash(bytes: &[u8]) -> Digest {
-    digest(&SHA256, bytes)
-}
-
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Problem> {
-    let unreadable = |error: std::io::Error| {
-        whole(path, format!("this file cannot be read: {error}"), "name a file that exists and that keybound may read")
-    };
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > limit {
-        return Err(whole(path, format!("this file has {size} bytes"), &format!("at most {limit} are read")));
-    }
-    std::fs::read(path).map_err(unreadable)
-}
-
-fn read_keys(path: &Path) -> Result<(Arc<Keyring>, Vec<u8>), Problem> {
-    let bytes = read(path, KEYS_BYTES)?;
-    Ok((keyring(path, &bytes)?, hash(&bytes).as_ref().to_vec()))
-}
-
-fn keyring(path: &Path, bytes: &[u8]) -> Result<Arc<Keyring>, Problem> {
-    Keyring::parse(bytes).map(Arc::new).map_err(|denial| {
-        let (what, remedy) = match denial {
-            KeysRefused::NotAKeySet => {
-                ("this is no JWK Set", "write {\"keys\": [...]} without duplicate members (RFC 7517 §5)")
-            }
-            KeysRefused::TooMany => ("this JWK Set has too many keys", "keep at most 128"),
-            KeysRefused::NoneUsable => (
-                "no key of this JWK Set can verify a token",
-                "give public signature keys: EC P-256 or P-384, RSA of 2048 bits or more, Ed25519",
-            ),
-        };
-        whole(path, what.to_owned(), remedy)
-    })
-}
-
-fn feeds(config: &Config) -> Result<Feeds, Problem> {
-    let path = config.jwks.ca_file.as_deref();
-    let ca = path.map(|path| read(path, FILE_BYTES)).transpose()?;
-    Feeds::new(config, ca.as_deref()).map_err(|error| {
-        let path = path.unwrap_or(Path::new("jwks.ca_file"));
-        whole(path, error.to_string(), "give PEM certificates of CAs")
-    })
-}
-
-fn trust_bundle(path: &Path) -> Result<Arc<TrustBundle>, Problem> {
-    let bytes = read(path, FILE_BYTES)?;
-    let bundle = TrustBundle::from_pem(&bytes);
-    bundle
-        .map(Arc::new)
-        .map_err(|error| whole(path, error.to_string(), "give PEM certificates of the CAs, intermediates too"))
-}
-
-fn nonce_keys(paths: &[PathBuf]) -> Result<Arc<NonceKeys>, Problem> {
-    let mut keys = Vec::new();
-    for path in paths {
-        let key = read(path, 4096)?;
-        if key.len() < 32 {
-            let what = format!("this nonce key has {} bytes", key.len());
-            return Err(whole(path, what, "give 32 to 4096 random bytes"));
-        }
-        keys.push(key);
-    }
-    if keys.is_empty() {
-        let mut generated = vec![0; 32];
-        if aws_lc_rs::rand::fill(&mut generated).is_err() {
-            return Err(whole(Path::new("nonce key"), "no random bytes could be had".to_owned(), "try again"));
-        }
-        keys.push(generated);
-    }
-    let others = keys.split_off(1);
-    Ok(Arc::new(NonceKeys::new(keys.first().map(Vec::as_slice).unwrap_or_default(), &others)))
-}
-
-/// Reads the bundle's directory: symlinks are resolved once, and what was read is read again, so that a swap in between is noticed.
-fn read_bundle(directory: &Path) -> Result<Files, Vec<Problem>> {
-    let files = read_twice(directory).map_err(|problem| vec![problem])?;
-    Files::new(files).map_err(|problems| in_directory(directory, problems))
-}
-
-fn read_twice(directory: &Path) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
-    let unreadable = |error: std::io::Error| {
-        let what = format!("this directory cannot be read: {error}");
-        whole(directory, what, "name a directory with schema.cedarschema, *.cedar, apis.yaml and clients.yaml")
-    };
-    let directory = std::fs::canonicalize(directory).map_err(unreadable)?;
-    let once = || -> Result<BTreeMap<String, Vec<u8>>, Problem> {
-        let mut files = BTreeMap::new();
-        for name in names(&directory).map_err(unreadable)? {
-            let bytes = read(&directory.join(&name), FILE_BYTES)?;
-            files.insert(name, bytes);
-        }
-        Ok(files)
-    };
-    let files = once()?;
-    if once()? != files {
-        return Err(whole(
-            &directory,
-            "this directory changed while it was read".to_owned(),
-            "swap a symlink to a whole new one",
-        ));
-    }
-    Ok(files)
-}
-
-/// The bundle knows its files by name; people find them in the directory that config names.
-fn in_directory(directory: &Path, mut problems: Vec<Problem>) -> Vec<Problem> {
-    for problem in &mut problems {
-        problem.place.file = directory.join(&problem.place.file).display().to_string();
-    }
-    problems
-}
-
-/// The bundle's files; everything else in the directory is somebody else's.
-fn names(directory: &Path) -> std::io::Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
-    for entry in std::fs::read_dir(directory)? {
-        if let Ok(name) = entry?.file_name().into_string() {
-            let wanted = matches!(name.as_str(), "schema.cedarschema" | "apis.yaml" | "clients.yaml")
-                || Path::new(&name).extension().is_some_and(|extension| extension == "cedar");
-            if wanted && !name.starts_with('.') {
-                names.insert(name);
-            }
-        }
-    }
-    Ok(names)
-}
-
-/// A value that is equal only for equal files.
-fn seen(files: &Files) -> Vec<u8> {
-    files.revision().into_bytes()
 }

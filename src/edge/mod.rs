@@ -4,11 +4,13 @@
 //! and leaves through [`reply`]. [`keeper`] publishes what decisions read; [`health`] says whether to ask at all.
 
 pub mod clock;
+pub mod files;
 pub mod gate;
 pub mod health;
 pub mod jwks;
 pub mod keeper;
 pub mod listen;
+pub mod material;
 pub mod proto;
 pub mod public;
 pub mod reply;

@@ -27,6 +27,10 @@ pub enum Loaded {
     Bundle,
     /// An issuer's keys.
     Keys,
+    /// The trust bundle for client certificates.
+    Trust,
+    /// The keys of our nonces.
+    Nonces,
 }
 
 impl Loaded {
@@ -34,6 +38,8 @@ impl Loaded {
         match self {
             Self::Bundle => "bundle",
             Self::Keys => "keys",
+            Self::Trust => "trust_bundle",
+            Self::Nonces => "nonce_keys",
         }
     }
 }
