@@ -11,7 +11,7 @@ use keybound::decision::snapshot::{Bundle, Snapshot};
 
 use super::inventory::{inventory, registry};
 use super::issuers::issuers;
-use super::pki::{GATEWAY, pki};
+use super::pki::{GATEWAY, WAYPOINT, pki};
 use super::policies::policies;
 
 /// A configuration of the service.
@@ -31,8 +31,12 @@ pub enum Setting {
     OnlyEs256,
     /// Certificates from the last element of `x-forwarded-client-cert`.
     Xfcc,
+    /// From the last element; the gateway is the listed peer.
+    XfccFromGateway,
     /// From the last element but one; the gateway is the listed hop.
     XfccBehindGateway,
+    /// From the last element but two; the gateway and the waypoint are the listed hops.
+    XfccBehindTwo,
     /// From the last element, whose `By` must name us.
     XfccWithBy,
     /// From the last element; Envoy vouches for the chain.
@@ -114,6 +118,8 @@ impl Setting {
             Self::WithoutCertificates => (CertificateSource::None, ChainTrust::Nobody),
             Self::Xfcc => (xfcc(1, &[], None), ChainTrust::Nobody),
             Self::XfccBehindGateway => (xfcc(2, &[GATEWAY], None), ChainTrust::Nobody),
+            Self::XfccFromGateway => (xfcc(1, &[GATEWAY], None), ChainTrust::Nobody),
+            Self::XfccBehindTwo => (xfcc(3, &[GATEWAY, WAYPOINT], None), ChainTrust::Nobody),
             Self::XfccWithBy => (xfcc(1, &[], Some(OURSELVES)), ChainTrust::Nobody),
             Self::XfccVerifiedByEnvoy => (xfcc(1, &[], None), ChainTrust::Envoy),
             Self::XfccVerifiedByKeybound => (xfcc(1, &[], None), ChainTrust::Keybound),
