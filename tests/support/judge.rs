@@ -1,8 +1,9 @@
 //! One request judged: bytes in, what the client sees out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use keybound::decision::binding::{Spend, Spending};
+use keybound::decision::client::ClientId;
 use keybound::decision::denial::Denial;
 use keybound::decision::facts::{RawRequest, RequestFacts};
 use keybound::decision::{Decision, Examined, Verdict, examine};
@@ -27,29 +28,46 @@ pub struct Outcome {
 }
 
 /// What is remembered of spent proofs.
-#[derive(Default)]
 pub struct Memory {
     seen: HashSet<[u8; 32]>,
+    taken: HashMap<ClientId, usize>,
+    capacity: usize,
+    share: usize,
     lost_at: Option<i64>,
 }
 
 impl Memory {
+    /// Room for this many proofs, of which one client may take this many percent.
+    pub fn new(capacity: usize, share_percent: u8) -> Self {
+        let share = capacity * usize::from(share_percent) / 100;
+        Self { seen: HashSet::new(), taken: HashMap::new(), capacity, share, lost_at: None }
+    }
+
     /// Everything is lost: proofs that could have been spent before are refused.
     pub fn forget(&mut self, now: i64) {
         self.seen.clear();
+        self.taken.clear();
         self.lost_at = Some(now);
     }
 
     fn spend(&mut self, spend: &Spend) -> Spending {
         // A client's clock, and that of the replica that minted a nonce, may be ahead by the skew.
-        if self.seen.contains(&spend.key) {
-            Spending::Replayed
-        } else if self.lost_at.is_some_and(|lost_at| spend.made_at <= lost_at + FUTURE_SKEW) {
-            Spending::Predates
-        } else {
-            self.seen.insert(spend.key);
-            Spending::Fresh
+        if self.lost_at.is_some_and(|lost_at| spend.made_at <= lost_at + FUTURE_SKEW) {
+            return Spending::Predates;
         }
+        if self.seen.contains(&spend.key) {
+            return Spending::Replayed;
+        }
+        if self.seen.len() >= self.capacity {
+            return Spending::Full;
+        }
+        let taken = self.taken.entry(spend.client.clone()).or_default();
+        if *taken >= self.share {
+            return Spending::ShareExceeded;
+        }
+        *taken += 1;
+        self.seen.insert(spend.key);
+        Spending::Fresh
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Setting {
     VerifiedByKeybound,
     /// No certificate source.
     WithoutCertificates,
+    /// No bundle has been loaded yet.
+    WithoutBundle,
     /// The profile `fapi2`.
     Fapi2,
     /// Proofs may use ES256 alone.
@@ -84,12 +86,7 @@ impl Setting {
                 nonce_lifetime_seconds: NONCE_LIFETIME,
             }),
             nonces: Arc::new(NonceKeys::new(&MINTING_KEY, &[PREVIOUS_KEY.to_vec()])),
-            bundle: Some(Arc::new(Bundle {
-                revision: "tests".to_owned(),
-                inventory: inventory(),
-                clients: registry(),
-                policies: policies(),
-            })),
+            bundle: (self != Self::WithoutBundle).then(|| Arc::new(bundle())),
         }
     }
 
@@ -110,7 +107,7 @@ impl Setting {
             })
         };
         let (source, chain) = match self {
-            Self::Standard | Self::Fapi2 | Self::OnlyEs256 => {
+            Self::Standard | Self::WithoutBundle | Self::Fapi2 | Self::OnlyEs256 => {
                 (CertificateSource::EnvoyPeerCertificate, ChainTrust::Nobody)
             }
             Self::VerifiedByEnvoy => (CertificateSource::EnvoyPeerCertificate, ChainTrust::Envoy),
@@ -140,6 +137,10 @@ impl Setting {
         };
         Some(TrustBundle::from_pem(pem.as_bytes()).expect("a trust bundle"))
     }
+}
+
+fn bundle() -> Bundle {
+    Bundle { revision: "tests".to_owned(), inventory: inventory(), clients: registry(), policies: policies() }
 }
 
 /// A nonce of ours for an API.
