@@ -202,6 +202,10 @@ fn mt_07() -> Vec<Row> {
         let value = format!("{client},Hash={};URI={GATEWAY}", pki().gateway.hash());
         good_behind_gateway(Setting::XfccBehindGateway, "x-forwarded-client-cert", value)
     };
+    let one_hop = || {
+        let value = format!("Hash={}", pki().client.hash());
+        good_behind_gateway(Setting::XfccFromGateway, "x-forwarded-client-cert", value)
+    };
     let client_cert =
         || good_behind_gateway(Setting::ClientCertBehindGateway, "client-cert", pki().client.byte_sequence());
     let stranger = "spiffe://example.org/ns/a/sa/client-2";
@@ -215,6 +219,9 @@ fn mt_07() -> Vec<Row> {
             two_hops().peer(&format!("{GATEWAY}-2")),
             untrusted(),
         ),
+        row("MT-07", "one hop: from the listed peer the last element is allowed", one_hop(), allow()),
+        row("MT-07", "one hop: from a peer that is not listed it is refused", one_hop().peer(stranger), untrusted()),
+        row("MT-07", "one hop: from a peer without identity it is refused", one_hop().peer(""), untrusted()),
         row(
             "MT-07",
             "a certificate in Client-Cert from the listed peer is allowed",

@@ -75,9 +75,14 @@ fn cc_01_bytes() -> Vec<Row> {
         row("CC-01", sentence, good_header().header("client-cert", value), bearer_binding("certificate_malformed"))
     };
     let der = &pki().client.der;
+    // `Certificate` is a SEQUENCE of three items, with a length of two octets.
+    let mut four = [&der[..], &[0x05, 0x00]].concat();
+    let length = u16::from_be_bytes([four[2], four[3]]) + 2;
+    four[2..4].copy_from_slice(&length.to_be_bytes());
     let other = good_header().header("client-cert", pki().other.byte_sequence());
     vec![
         with("a byte after the certificate is refused", &[&der[..], &[0]].concat()),
+        with("a fourth item in the certificate is refused", &four),
         with("a certificate that is cut short is refused", &der[..der.len() - 1]),
         with("two certificates are refused", &[&der[..], &der[..]].concat()),
         with("bytes that are no certificate are refused", b"certificate"),

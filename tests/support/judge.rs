@@ -1,14 +1,16 @@
-//! One request judged by the whole path minus the socket: the bytes of a CheckRequest in, what the client sees out.
+//! One request judged: the bytes of a CheckRequest in, and what the client sees, read from the bytes of the CheckResponse by
+//! another crate than the one that wrote them.
 
-use keybound::config::Upstream;
-use keybound::decision::Decision;
-use keybound::edge::gate;
-use keybound::edge::proto::check_response::HttpResponse;
-use keybound::edge::proto::{CheckResponse, HeaderValueOption};
-use keybound::edge::reply;
-use keybound::edge::spent::memory;
+use std::time::Duration;
+
+use envoy_types::pb::envoy::config::core::v3::HeaderValueOption;
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use envoy_types::pb::google::protobuf::value::Kind;
+use keybound::config::{IdentityHeaders, Upstream};
+use keybound::edge::spent::memory::Memory as SpentProofs;
+use keybound::edge::{gate, reply};
 use keybound::telemetry::record::{DecisionId, DecisionRecord};
-use tonic::codegen::Bytes;
+use prost::Message as _;
 
 use super::request::Request;
 use super::setting::FUTURE_SKEW;
@@ -28,62 +30,72 @@ pub struct Outcome {
 }
 
 /// What is remembered of spent proofs.
-pub struct Memory(memory::Memory);
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self(memory::Memory::new(100_000, 100, i64::MIN))
-    }
+pub struct Memory {
+    spent: SpentProofs,
+    room: (usize, u8),
 }
 
 impl Memory {
-    /// A memory of this capacity, of which one client may take a share.
-    pub fn small(capacity: usize, share_percent: u8) -> Self {
-        Self(memory::Memory::new(capacity, share_percent, i64::MIN))
+    /// Room for this many proofs, of which one client may take this many percent.
+    pub fn new(capacity: usize, share_percent: u8) -> Self {
+        Self { spent: SpentProofs::new(capacity, share_percent, i64::MIN), room: (capacity, share_percent) }
     }
 
-    /// Everything is lost, as at a start: proofs that could have been spent before are refused.
+    /// Everything is lost: proofs that could have been spent before are refused.
     pub fn forget(&mut self, now: i64) {
-        self.0 = memory::Memory::new(100_000, 100, now + FUTURE_SKEW);
+        let (capacity, share_percent) = self.room;
+        self.spent = SpentProofs::new(capacity, share_percent, now + FUTURE_SKEW);
     }
 }
 
 /// Judges a request as Envoy would send it.
 pub fn judge(request: &Request, encoding: Encoding, memory: &mut Memory, now: i64) -> Outcome {
-    let message = Bytes::from(encode(request, encoding));
-    let snapshot = request.setting.snapshot();
-    outcome(&gate::judge(&snapshot, &memory.0, request.point, Ok(message), now))
+    let message = Ok(encode(request, encoding).into());
+    let decision = gate::judge(&request.setting.snapshot(), &memory.spent, request.point, message, now);
+    let record = DecisionRecord::new(DecisionId::new([0; 16]), request.point, Duration::ZERO, &decision);
+    let response = reply::write(&decision, &record, &upstream());
+    outcome(&response.encode_to_vec())
 }
 
-fn outcome(decision: &Decision) -> Outcome {
-    let record = DecisionRecord::new(DecisionId::new([7; 16]), "edge", std::time::Duration::ZERO, decision);
-    let response: CheckResponse = reply::write(decision, &record, &Upstream::default());
-    let code = response.status.map_or(0, |status| status.code);
-    match response.http_response {
-        Some(HttpResponse::OkResponse(ok)) => {
-            assert_eq!(code, 0, "Envoy allows on code 0 alone");
-            Outcome {
-                code: record.code(),
-                status: 200,
-                challenge: fields(&ok.response_headers_to_add, "www-authenticate"),
-                nonce: fields(&ok.response_headers_to_add, "dpop-nonce"),
-            }
-        }
-        Some(HttpResponse::DeniedResponse(denied)) => {
-            assert_ne!(code, 0, "Envoy allows on code 0 alone");
-            Outcome {
-                code: record.code(),
-                status: denied.status.map_or(0, |status| u16::try_from(status.code).expect("a status")),
-                challenge: fields(&denied.headers, "www-authenticate"),
-                nonce: fields(&denied.headers, "dpop-nonce"),
-            }
-        }
-        None => panic!("an answer is an allow or a denial"),
+fn upstream() -> Upstream {
+    let name = |text: &str| Some(format!("x-keybound-{text}"));
+    Upstream {
+        strip_credentials: false,
+        identity_headers: IdentityHeaders {
+            issuer: name("issuer"),
+            client: name("client"),
+            subject: name("subject"),
+            proof: name("proof"),
+            decision: name("decision"),
+        },
     }
 }
 
-fn fields(headers: &[HeaderValueOption], name: &str) -> Vec<String> {
-    let headers = headers.iter().filter_map(|option| option.header.as_ref());
-    let named = headers.filter(|header| header.key == name.as_bytes());
-    named.map(|header| String::from_utf8(header.value.to_vec()).expect("ASCII")).collect()
+fn outcome(bytes: &[u8]) -> Outcome {
+    let response = envoy_types::pb::envoy::service::auth::v3::CheckResponse::decode(bytes).expect("a CheckResponse");
+    let code = match &response.dynamic_metadata.expect("metadata").fields["code"].kind {
+        Some(Kind::StringValue(code)) => code.clone(),
+        other => panic!("no code: {other:?}"),
+    };
+    let allows = response.status.expect("a status").code == 0;
+    let (status, headers) = match response.http_response.expect("an answer") {
+        HttpResponse::DeniedResponse(denied) => {
+            (u16::try_from(denied.status.expect("a status").code).unwrap(), denied.headers)
+        }
+        HttpResponse::OkResponse(ok) => (200, ok.response_headers_to_add),
+        HttpResponse::ErrorResponse(_) => panic!("an error response obeys failure_mode_allow"),
+    };
+    assert_eq!(allows, status == 200, "Envoy allows on status code 0 alone");
+    let values = |name: &str| values_of(&headers, name);
+    assert_eq!(values("dpop-nonce").len(), values("cache-control").len(), "a nonce is not for caches");
+    Outcome { code: code.leak(), status, challenge: values("www-authenticate"), nonce: values("dpop-nonce") }
+}
+
+fn values_of(headers: &[HeaderValueOption], name: &str) -> Vec<String> {
+    headers
+        .iter()
+        .filter_map(|option| option.header.as_ref())
+        .filter(|header| header.key == name)
+        .map(|header| header.value.clone())
+        .collect()
 }

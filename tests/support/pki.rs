@@ -101,6 +101,9 @@ const OTHER: &str = "spiffe://example.org/ns/a/sa/client-2";
 /// The identity of the gateway in front.
 pub const GATEWAY: &str = "spiffe://example.org/ns/edge/sa/gateway";
 
+/// The identity of a proxy between the gateway and us.
+pub const WAYPOINT: &str = "spiffe://example.org/ns/edge/sa/waypoint";
+
 /// Made once per run.
 pub fn pki() -> &'static Pki {
     static PKI: LazyLock<Pki> = LazyLock::new(build);

@@ -11,7 +11,7 @@ use keybound::decision::snapshot::{Bundle, Snapshot};
 
 use super::inventory::{inventory, registry};
 use super::issuers::issuers;
-use super::pki::{GATEWAY, pki};
+use super::pki::{GATEWAY, WAYPOINT, pki};
 use super::policies::policies;
 
 /// A configuration of the service.
@@ -25,14 +25,20 @@ pub enum Setting {
     VerifiedByKeybound,
     /// No certificate source.
     WithoutCertificates,
+    /// No bundle has been loaded yet.
+    WithoutBundle,
     /// The profile `fapi2`.
     Fapi2,
     /// Proofs may use ES256 alone.
     OnlyEs256,
     /// Certificates from the last element of `x-forwarded-client-cert`.
     Xfcc,
+    /// From the last element; the gateway is the listed peer.
+    XfccFromGateway,
     /// From the last element but one; the gateway is the listed hop.
     XfccBehindGateway,
+    /// From the last element but two; the gateway and the waypoint are the listed hops.
+    XfccBehindTwo,
     /// From the last element, whose `By` must name us.
     XfccWithBy,
     /// From the last element; Envoy vouches for the chain.
@@ -81,12 +87,7 @@ impl Setting {
             }),
             nonces: Arc::new(NonceKeys::new(&MINTING_KEY, &[PREVIOUS_KEY.to_vec()])),
             metadata: false,
-            bundle: Some(Arc::new(Bundle {
-                revision: "tests".to_owned(),
-                inventory: inventory(),
-                clients: registry(),
-                policies: policies(),
-            })),
+            bundle: (self != Self::WithoutBundle).then(|| Arc::new(bundle())),
         }
     }
 
@@ -107,7 +108,7 @@ impl Setting {
             })
         };
         let (source, chain) = match self {
-            Self::Standard | Self::Fapi2 | Self::OnlyEs256 => {
+            Self::Standard | Self::WithoutBundle | Self::Fapi2 | Self::OnlyEs256 => {
                 (CertificateSource::EnvoyPeerCertificate, ChainTrust::Nobody)
             }
             Self::VerifiedByEnvoy => (CertificateSource::EnvoyPeerCertificate, ChainTrust::Envoy),
@@ -115,6 +116,8 @@ impl Setting {
             Self::WithoutCertificates => (CertificateSource::None, ChainTrust::Nobody),
             Self::Xfcc => (xfcc(1, &[], None), ChainTrust::Nobody),
             Self::XfccBehindGateway => (xfcc(2, &[GATEWAY], None), ChainTrust::Nobody),
+            Self::XfccFromGateway => (xfcc(1, &[GATEWAY], None), ChainTrust::Nobody),
+            Self::XfccBehindTwo => (xfcc(3, &[GATEWAY, WAYPOINT], None), ChainTrust::Nobody),
             Self::XfccWithBy => (xfcc(1, &[], Some(OURSELVES)), ChainTrust::Nobody),
             Self::XfccVerifiedByEnvoy => (xfcc(1, &[], None), ChainTrust::Envoy),
             Self::XfccVerifiedByKeybound => (xfcc(1, &[], None), ChainTrust::Keybound),
@@ -135,6 +138,10 @@ impl Setting {
         };
         Some(TrustBundle::from_pem(pem.as_bytes()).expect("a trust bundle"))
     }
+}
+
+fn bundle() -> Bundle {
+    Bundle { revision: "tests".to_owned(), inventory: inventory(), clients: registry(), policies: policies() }
 }
 
 /// A nonce of ours for an API.

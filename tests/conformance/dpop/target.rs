@@ -124,6 +124,7 @@ fn dp_14() -> Vec<Row> {
         "https://rs.example.com/items//7",
         "https://rs.example.com/items\\7",
         "https://rs.example.com\\items\\7",
+        "https://rs.example.com/x\\y/../items/7",
         "https://other.example.com/items/7",
         "https://example.com/items/7",
         "https://rs.example.com.evil.test/items/7",
@@ -194,8 +195,11 @@ const DPOP_ONLY: &[&str] = &[
 ];
 
 fn dp_15() -> Vec<Row> {
+    let long = |bytes: usize| good().host(&"a".repeat(bytes));
     let mut rows = vec![
         row("DP-15", "a host is allowed", good(), allow()),
+        row("DP-15", "260 characters may be a host, but none of ours", long(260), route("api_unknown")),
+        row("DP-15", "261 characters are no host", long(261), request("request_authority")),
         row("DP-15", "a host with its port is allowed", good().host("rs.example.com:443"), allow()),
         row("DP-15", "another port is another place", good().host("rs.example.com:8443"), route("api_unknown")),
         row("DP-15", "a host that is not in the inventory is refused", good().host("other.test"), route("api_unknown")),
@@ -218,6 +222,7 @@ fn dp_15() -> Vec<Row> {
         "rs.example.com:",
         "rs.example.com:+443",
         "rs.example.com:443:443",
+        "rs.example.com:000443",
         "rs.example.com,rs.example.com",
         "rs.example.com, other.test",
         "rs.example.com\\x",

@@ -5,12 +5,12 @@ use crate::certificate_binding::good_behind_gateway;
 use crate::expect::{allow, bearer_binding, policy};
 use crate::row::{Row, row};
 use crate::support::inventory::host;
-use crate::support::pki::GATEWAY;
+use crate::support::pki::{GATEWAY, WAYPOINT};
 use crate::support::setting::OURSELVES;
 use crate::support::{Good, Setting, good, good_mtls, good_mtls_at, good_mtls_by_header, pki};
 
 pub fn rows() -> Vec<Row> {
-    [xf_06(), xf_06_hops(), xf_06_by(), xf_07(), xf_11(), xf_12(), xf_12_chain()].concat()
+    [xf_06(), xf_06_hops(), xf_06_three(), xf_06_by(), xf_07(), xf_11(), xf_12(), xf_12_chain()].concat()
 }
 
 fn xf_06() -> Vec<Row> {
@@ -68,6 +68,23 @@ fn xf_06_hops() -> Vec<Row> {
             untrusted(),
         ),
         row("XF-06", "the case of an identity counts", two(&client, &hop(&GATEWAY.to_uppercase())), untrusted()),
+    ]
+}
+
+fn xf_06_three() -> Vec<Row> {
+    let gateway = pki().gateway.hash();
+    let hops =
+        move |first: &str, second: &str| format!("{},Hash={gateway};URI={first},Hash={gateway};URI={second}", hash());
+    let three = |value: String| {
+        let good = good_behind_gateway(Setting::XfccBehindTwo, NAME, hops(GATEWAY, WAYPOINT));
+        good.header(NAME, value)
+    };
+    let untrusted = || bearer_binding("certificate_untrusted");
+    let other = "spiffe://example.org/other";
+    vec![
+        row("XF-06", "with three hops both further ones are listed", three(hops(GATEWAY, WAYPOINT)), allow()),
+        row("XF-06", "if the nearer one is not, the header is refused", three(hops(GATEWAY, other)), untrusted()),
+        row("XF-06", "if the farther one is not, too", three(hops(other, WAYPOINT)), untrusted()),
     ]
 }
 
@@ -205,6 +222,15 @@ fn xf_12_chain() -> Vec<Row> {
             "a rogue certificate with its own root does not lead there",
             verified(format!("Cert=\"{}\";Chain=\"{}\"", rogue.encoded(), rogue.encoded_chain())),
             untrusted(),
+        ),
+        row(
+            "XF-12",
+            "a Chain whose last block does not end is refused",
+            verified(format!(
+                "{}%0A-----BEGIN%20CERTIFICATE-----%0AAAAA\"",
+                whole().trim_end_matches(['"', '%', '0', 'A'])
+            )),
+            malformed(),
         ),
         row(
             "XF-12",
