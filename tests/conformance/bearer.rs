@@ -2,10 +2,9 @@
 
 use serde_json::json;
 
-use crate::expect::{allow, bearer_token, fault, malformed, no_credential, policy, public, repeated, route, token};
+use crate::expect::{allow, bearer_token, malformed, no_credential, policy, public, repeated, route, token};
 use crate::family::Family;
 use crate::row::{Row, row};
-use crate::support::inventory::host;
 use crate::support::{Good, NOW, good, good_bearer, good_mtls, keys};
 
 /// Section 3.3.
@@ -146,20 +145,6 @@ fn br_07() -> Vec<Row> {
         row("BR-07", "the other scope alone is short too", scoped("items.write"), short(SHORT_OF_SCOPE)),
         row("BR-07", "both scopes are enough", scoped("items.write items.read"), allow()),
         row("BR-07", "a denial of policy is 403 without an error", suspended(), policy("policy_forbidden")),
-        row(
-            "BR-07",
-            "what no policy permits is 403 without an error",
-            good()
-                .host(host::UNPERMITTED)
-                .proof(|p| p.claims["htu"] = json!("https://unpermitted.example.com/items/7")),
-            policy("policy_not_permitted"),
-        ),
-        row(
-            "BR-07",
-            "a policy that cannot be evaluated is 503, whatever another one permits",
-            good().path("/broken"),
-            fault("fault_policy_errored"),
-        ),
         row("BR-07", "a guardrail is 403 without an error", good().method("DELETE"), policy("policy_guardrail")),
         row(
             "BR-07",

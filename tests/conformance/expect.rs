@@ -211,11 +211,6 @@ pub const fn policy(code: &'static str) -> Expect {
     Expect::new(code, 403, &[])
 }
 
-/// More than the client's share.
-pub const fn too_many(code: &'static str) -> Expect {
-    Expect::new(code, 429, &[])
-}
-
 /// Our own trouble.
 pub const fn fault(code: &'static str) -> Expect {
     Expect::new(code, 503, &[])

@@ -70,7 +70,7 @@ fn jb_rfc_8725_best_practice() {
 }
 
 #[test]
-fn jw_rfc_7515_jose() {
+fn jw_jose() {
     check("JW");
 }
 

@@ -16,8 +16,6 @@ pub struct Row {
     pub steps: Vec<Step>,
     /// What a real Envoy in front makes of it.
     pub envoy: Envoy,
-    /// How many proofs are remembered, and how many percent of them for one client.
-    pub room: (usize, u8),
     clock: i64,
     lost: Option<i64>,
 }
@@ -62,15 +60,7 @@ pub enum Envoy {
 
 /// A row of one request.
 pub fn row(id: &'static str, sentence: impl Into<String>, request: Good, expect: Expect) -> Row {
-    let row = Row {
-        id,
-        sentence: sentence.into(),
-        steps: Vec::new(),
-        envoy: Envoy::Same,
-        room: (1000, 100),
-        clock: 0,
-        lost: None,
-    };
+    let row = Row { id, sentence: sentence.into(), steps: Vec::new(), envoy: Envoy::Same, clock: 0, lost: None };
     row.then(request, expect)
 }
 
@@ -103,12 +93,6 @@ impl Row {
     /// The memory of spent proofs is lost.
     pub fn forget(mut self) -> Self {
         self.lost = Some(self.clock);
-        self
-    }
-
-    /// The memory of spent proofs has this room, of which one client may take this many percent.
-    pub fn room(mut self, proofs: usize, share_percent: u8) -> Self {
-        self.room = (proofs, share_percent);
         self
     }
 

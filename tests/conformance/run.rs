@@ -83,8 +83,7 @@ impl<'r> Judging<'r> {
     }
 
     fn run(mut self) -> Vec<String> {
-        let (proofs, share_percent) = self.row.room;
-        let mut memory = Memory::new(proofs, share_percent);
+        let mut memory = Memory::default();
         let mut seen: Vec<Outcome> = Vec::new();
         let mut last = None;
         for (index, step) in self.row.steps.iter().enumerate() {
@@ -120,7 +119,7 @@ impl<'r> Judging<'r> {
         if self.twins.contains(&(good.base().to_owned(), self.encoding.name())) {
             return;
         }
-        let outcome = judge(&good.twin().build(), self.encoding, &mut Memory::new(1, 100), NOW);
+        let outcome = judge(&good.twin().build(), self.encoding, &mut Memory::default(), NOW);
         if allow().is(&outcome) {
             self.twins.insert((good.base().to_owned(), self.encoding.name()));
         } else {

@@ -38,8 +38,6 @@ pub mod host {
     pub const NARROW: &str = "narrow.example.com";
     /// Wants a workload identity in a certificate whose chain is vouched for.
     pub const WORKLOAD: &str = "workload.example.com";
-    /// No policy permits anything on it.
-    pub const UNPERMITTED: &str = "unpermitted.example.com";
     /// Its public origin has a port.
     pub const PORT: &str = "port.example.com";
     /// An IPv6 address.
@@ -82,7 +80,6 @@ pub fn inventory() -> Inventory {
         api_for("registered", host::REGISTERED, &|api| api.registered_clients = true),
         api_for("narrow", host::NARROW, &|api| api.audiences = Some(vec![NARROW_AUDIENCE.to_owned()])),
         api_for("workload", host::WORKLOAD, &|_| {}),
-        api_for("unpermitted", host::UNPERMITTED, &|_| {}),
         api_for("port", host::PORT, &|_| {}),
         api_for("ipv6", host::IPV6, &|_| {}),
         api_for("idn", host::IDN, &|_| {}),
@@ -132,7 +129,6 @@ fn operations() -> Vec<Operation> {
     };
     let mut operations = vec![
         operation("GET", "/", "root.read", &[]),
-        operation("GET", "/broken", "broken.read", &[]),
         operation("GET", "/items", "items.list", &["items.read", "items.list"]),
         operation("POST", "/items", "items.create", &["items.read"]),
         operation("GET", "/items/{item_id}", "items.read", &["items.read"]),

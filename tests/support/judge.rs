@@ -35,13 +35,19 @@ pub struct Memory {
     room: (usize, u8),
 }
 
+impl Default for Memory {
+    fn default() -> Self {
+        Self::small(100_000, 100)
+    }
+}
+
 impl Memory {
-    /// Room for this many proofs, of which one client may take this many percent.
-    pub fn new(capacity: usize, share_percent: u8) -> Self {
+    /// A memory of this capacity, of which one client may take a share.
+    pub fn small(capacity: usize, share_percent: u8) -> Self {
         Self { spent: SpentProofs::new(capacity, share_percent, i64::MIN), room: (capacity, share_percent) }
     }
 
-    /// Everything is lost: proofs that could have been spent before are refused.
+    /// Everything is lost, as at a start: proofs that could have been spent before are refused.
     pub fn forget(&mut self, now: i64) {
         let (capacity, share_percent) = self.room;
         self.spent = SpentProofs::new(capacity, share_percent, now + FUTURE_SKEW);

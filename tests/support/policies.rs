@@ -1,5 +1,4 @@
-//! The policies: permit all but one API, with one forbid on a claim, one on the workload's identity, one that errors, and one
-//! guardrail.
+//! The policies: permit all, with one forbid on a claim, one on the workload's identity, and one guardrail.
 
 use std::str::FromStr as _;
 
@@ -7,13 +6,7 @@ use cedar_policy::{Entities, EntityUid, Policy, PolicyId};
 use keybound::decision::policy::{AuthoredPolicy, PolicyIndex};
 use keybound::decision::token::{ClaimSpec, ClaimType};
 
-const PERMIT_ALL: &str = r#"permit (principal, action, resource) unless { resource == Api::"unpermitted" };"#;
-
-/// Reads an attribute that is not there.
-const BROKEN: &str = r#"
-    forbid (principal, action == Action::"broken.read", resource)
-    when { context.token.claims.level > 3 };
-"#;
+const PERMIT_ALL: &str = "permit (principal, action, resource);";
 
 const NO_SUSPENDED: &str = r#"
     forbid (principal, action, resource)
@@ -30,16 +23,8 @@ const WORKLOAD_ONLY: &str = r#"
 
 const NO_DELETES: &str = r#"forbid (principal, action == Action::"items.delete", resource);"#;
 
-const ACTIONS: [&str; 8] = [
-    "root.read",
-    "broken.read",
-    "items.list",
-    "items.create",
-    "items.read",
-    "items.replace",
-    "items.delete",
-    "health.read",
-];
+const ACTIONS: [&str; 7] =
+    ["root.read", "items.list", "items.create", "items.read", "items.replace", "items.delete", "health.read"];
 
 /// Indexed, with the claims that the schema would declare.
 pub fn policies() -> PolicyIndex {
@@ -55,7 +40,6 @@ pub fn policies() -> PolicyIndex {
             authored("permit-all", PERMIT_ALL, false),
             authored("no-suspended", NO_SUSPENDED, false),
             authored("workload-only", WORKLOAD_ONLY, false),
-            authored("broken", BROKEN, false),
             authored("no-deletes", NO_DELETES, true),
         ],
         &actions,

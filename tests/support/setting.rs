@@ -25,8 +25,6 @@ pub enum Setting {
     VerifiedByKeybound,
     /// No certificate source.
     WithoutCertificates,
-    /// No bundle has been loaded yet.
-    WithoutBundle,
     /// The profile `fapi2`.
     Fapi2,
     /// Proofs may use ES256 alone.
@@ -87,7 +85,12 @@ impl Setting {
             }),
             nonces: Arc::new(NonceKeys::new(&MINTING_KEY, &[PREVIOUS_KEY.to_vec()])),
             metadata: false,
-            bundle: (self != Self::WithoutBundle).then(|| Arc::new(bundle())),
+            bundle: Some(Arc::new(Bundle {
+                revision: "tests".to_owned(),
+                inventory: inventory(),
+                clients: registry(),
+                policies: policies(),
+            })),
         }
     }
 
@@ -108,7 +111,7 @@ impl Setting {
             })
         };
         let (source, chain) = match self {
-            Self::Standard | Self::WithoutBundle | Self::Fapi2 | Self::OnlyEs256 => {
+            Self::Standard | Self::Fapi2 | Self::OnlyEs256 => {
                 (CertificateSource::EnvoyPeerCertificate, ChainTrust::Nobody)
             }
             Self::VerifiedByEnvoy => (CertificateSource::EnvoyPeerCertificate, ChainTrust::Envoy),
@@ -138,10 +141,6 @@ impl Setting {
         };
         Some(TrustBundle::from_pem(pem.as_bytes()).expect("a trust bundle"))
     }
-}
-
-fn bundle() -> Bundle {
-    Bundle { revision: "tests".to_owned(), inventory: inventory(), clients: registry(), policies: policies() }
 }
 
 /// A nonce of ours for an API.

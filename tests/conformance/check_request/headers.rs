@@ -4,12 +4,12 @@ use envoy_types::pb::envoy::config::core::v3::Metadata;
 use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::pb::google::protobuf::{Struct, Value};
 
-use crate::expect::{allow, fault, no_credential, request};
+use crate::expect::{allow, no_credential, request};
 use crate::row::{Envoy, Row, row};
-use crate::support::{Good, Setting, good};
+use crate::support::{Good, good};
 
 pub fn rows() -> Vec<Row> {
-    [ec_04_limits(), ec_04_faults(), ec_07(), ec_08()].concat()
+    [ec_04_limits(), ec_07(), ec_08()].concat()
 }
 
 fn ec_04_limits() -> Vec<Row> {
@@ -48,25 +48,6 @@ fn ec_04_limits() -> Vec<Row> {
             "two `traceparent` are none",
             good().header("traceparent", "00-x").and_header("traceparent", "00-y"),
             allow(),
-        ),
-    ]
-}
-
-fn ec_04_faults() -> Vec<Row> {
-    let without = || fault("fault_bundle_missing");
-    vec![
-        row(
-            "EC-04",
-            "while no bundle is loaded, a good request is refused",
-            good().moved_under(Setting::WithoutBundle),
-            without(),
-        ),
-        row("EC-04", "and so is a public one", good().path("/health").moved_under(Setting::WithoutBundle), without()),
-        row(
-            "EC-04",
-            "but a broken one for what it is",
-            good().host("").moved_under(Setting::WithoutBundle),
-            request("request_authority"),
         ),
     ]
 }

@@ -150,13 +150,6 @@ fn ec_04_forms() -> Vec<Row> {
         unlikely("EC-04", "both header forms at once are refused", twice, request("request_malformed")),
         unlikely("EC-04", "values that are not raw are read too", as_value, allow()),
         unlikely("EC-04", "a value that is given in both ways is refused", both_values, request("request_malformed")),
-        unlikely(
-            "EC-04",
-            "a message that names the API twice is refused",
-            good().api_hint("items").bytes(second_hint),
-            request("request_header_repeated"),
-        ),
-        row("EC-04", "and once is allowed", good().api_hint("items"), allow()),
         unlikely("EC-04", "a map that has a key twice has two headers", good().bytes(second_authorization), repeated()),
     ]
 }
@@ -175,13 +168,6 @@ fn second_authorization(bytes: Vec<u8>) -> Vec<u8> {
     }
     let request = Request { http: Some(second), ..Request::default() };
     let attributes = AttributeContext { request: Some(request), ..AttributeContext::default() };
-    [bytes, CheckRequest { attributes: Some(attributes) }.encode_to_vec()].concat()
-}
-
-/// The same for the API that the route names.
-fn second_hint(bytes: Vec<u8>) -> Vec<u8> {
-    let context_extensions = [("api".to_owned(), "items".to_owned())].into_iter().collect();
-    let attributes = AttributeContext { context_extensions, ..AttributeContext::default() };
     [bytes, CheckRequest { attributes: Some(attributes) }.encode_to_vec()].concat()
 }
 

@@ -38,7 +38,10 @@ pub const FAMILY: Family = Family {
         ("DP-29", "opaque tokens: there is no introspection yet"),
         ("DP-30", "there is no introspection yet"),
         ("DP-40", "a hundred identical proofs at once, and two replicas, are for the suite of the stores"),
-        ("DP-41", "a million proofs in bounded memory are for the suite of the stores; the rows show a small one"),
+        (
+            "DP-41",
+            "capacity and the share of one client are for the suite of the stores; the rows show the size of `jti`",
+        ),
         ("DP-46", "a warning of the configuration, not a verdict"),
     ],
 };

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use crate::expect::{allow, fault, nonce_required, proof, request, too_many};
+use crate::expect::{allow, nonce_required, proof, request};
 use crate::row::{Envoy, Row, row};
 use crate::support::setting::nonce;
 use crate::support::{Good, NOW, fresh_id, good, good_nonce, good_with, keys};
 
 pub fn rows() -> Vec<Row> {
-    [dp_40(), dp_40_loss(), dp_41(), dp_41_room(), dp_42(), dp_43()].concat()
+    [dp_40(), dp_40_loss(), dp_41(), dp_42(), dp_43()].concat()
 }
 
 /// The good request with a proof of this `jti`.
@@ -93,29 +93,6 @@ fn dp_41() -> Vec<Row> {
             request("request_limit_exceeded"),
         )
         .envoy(Envoy::Stops(431)),
-    ]
-}
-
-fn dp_41_room() -> Vec<Row> {
-    let of = |id: &str| good().token(|token| token.claims["client_id"] = json!(id));
-    let exceeded = || too_many("proof_share_exceeded");
-    let first = || identified(good(), "first");
-    vec![
-        row("DP-41", "a client that has filled its share is refused, and others are served", good(), allow())
-            .room(10, 20)
-            .then(good(), allow())
-            .then(good(), exceeded())
-            .then(of("other-robot"), allow())
-            .then(good(), exceeded()),
-        row("DP-41", "a client that has filled its share still cannot replay", first(), allow())
-            .room(10, 10)
-            .then(first(), proof("proof_replayed"))
-            .then(good(), exceeded()),
-        row("DP-41", "a full memory refuses, and forgets nothing that could still be replayed", first(), allow())
-            .room(2, 100)
-            .then(good(), allow())
-            .then(good(), fault("fault_spent_store_full"))
-            .then(first(), proof("proof_replayed")),
     ]
 }
 
