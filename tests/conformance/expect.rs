@@ -141,6 +141,11 @@ pub const fn public() -> Expect {
     Expect::new("public", 200, &[])
 }
 
+/// The request goes on, though it would be refused in enforce mode.
+pub const fn observed() -> Expect {
+    Expect::new("observed", 200, &[])
+}
+
 /// The request itself is refused.
 pub const fn request(code: &'static str) -> Expect {
     Expect::new(code, 400, &[])
@@ -209,6 +214,11 @@ pub const fn client(code: &'static str) -> Expect {
 /// Policy.
 pub const fn policy(code: &'static str) -> Expect {
     Expect::new(code, 403, &[])
+}
+
+/// More than its share.
+pub const fn busy(code: &'static str) -> Expect {
+    Expect::new(code, 429, &[])
 }
 
 /// Our own trouble.

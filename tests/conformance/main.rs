@@ -31,6 +31,7 @@ mod client_cert;
 mod dpop;
 mod jose;
 mod jwt_practice;
+mod own;
 mod thumbprint;
 mod xfcc;
 
@@ -70,7 +71,7 @@ fn jb_rfc_8725_best_practice() {
 }
 
 #[test]
-fn jw_jose() {
+fn jw_rfc_7515_7517_7518_jose() {
     check("JW");
 }
 
@@ -92,4 +93,9 @@ fn xf_x_forwarded_client_cert() {
 #[test]
 fn ec_check_request() {
     check("EC");
+}
+
+#[test]
+fn kb_keybound_itself() {
+    check("KB");
 }

@@ -83,7 +83,7 @@ impl<'r> Judging<'r> {
     }
 
     fn run(mut self) -> Vec<String> {
-        let mut memory = Memory::default();
+        let mut memory = self.row.memory();
         let mut seen: Vec<Outcome> = Vec::new();
         let mut last = None;
         for (index, step) in self.row.steps.iter().enumerate() {

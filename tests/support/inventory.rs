@@ -1,6 +1,7 @@
 //! The APIs that requests are for, and the clients that may ask.
 
 use keybound::decision::client::{ClientId, Registration, Registry};
+use keybound::decision::denial::Class;
 use keybound::decision::leniency::{Exception, Leniency, Waiver};
 use keybound::decision::route::{Api, Inventory, Operation, PathTemplate, ProofDemand, Sensitivity};
 use keybound::decision::target::Origin;
@@ -38,6 +39,12 @@ pub mod host {
     pub const NARROW: &str = "narrow.example.com";
     /// Wants a workload identity in a certificate whose chain is vouched for.
     pub const WORKLOAD: &str = "workload.example.com";
+    /// Observes where the sender is not proven.
+    pub const OBSERVE: &str = "observe.example.com";
+    /// Observes whatever may be observed.
+    pub const LENIENT: &str = "lenient.example.com";
+    /// Accepts two issuers, and excepts a client of the first.
+    pub const EXCEPTION: &str = "exception.example.com";
     /// Its public origin has a port.
     pub const PORT: &str = "port.example.com";
     /// An IPv6 address.
@@ -64,7 +71,7 @@ pub fn inventory() -> Inventory {
     let key_set_issuers: Vec<_> =
         key_sets().iter().map(|(name, _)| with_key_set(name)).chain([KEYLESS.to_owned()]).collect();
     Inventory::new(vec![
-        api_for("items", host::ITEMS, &|api| api.leniency.exceptions = vec![exception()]),
+        api_for("items", host::ITEMS, &|api| api.leniency.exceptions = vec![exception(Waiver::Proof)]),
         api_for("dpop", host::DPOP, &|api| api.proof = ProofDemand::Dpop),
         api_for("mtls", host::MTLS, &|api| api.proof = ProofDemand::Mtls),
         api_for("open", host::OPEN, &|api| api.proof = ProofDemand::None),
@@ -75,7 +82,19 @@ pub fn inventory() -> Inventory {
         }),
         api_for("second", host::SECOND, &|api| api.issuers = vec![SECOND.to_owned()]),
         api_for("keys", host::KEYS, &|api| api.issuers.clone_from(&key_set_issuers)),
-        api_for("short", host::SHORT, &|api| api.max_token_lifetime_seconds = Some(300)),
+        api_for("short", host::SHORT, &|api| {
+            api.max_token_lifetime_seconds = Some(300);
+            api.leniency.exceptions = vec![exception(Waiver::TokenLifetime)];
+        }),
+        api_for("observe", host::OBSERVE, &|api| api.leniency.relaxed = vec![Class::Binding]),
+        api_for("lenient", host::LENIENT, &|api| {
+            api.registered_clients = true;
+            api.leniency.relaxed = vec![Class::Credential, Class::Token, Class::Client, Class::Binding, Class::Policy];
+        }),
+        api_for("exception", host::EXCEPTION, &|api| {
+            api.issuers = vec![SERVER.to_owned(), SECOND.to_owned()];
+            api.leniency.exceptions = vec![exception(Waiver::Proof)];
+        }),
         api_for("override", host::OVERRIDE, &|api| api.allow_method_override = true),
         api_for("registered", host::REGISTERED, &|api| api.registered_clients = true),
         api_for("narrow", host::NARROW, &|api| api.audiences = Some(vec![NARROW_AUDIENCE.to_owned()])),
@@ -109,10 +128,10 @@ fn origin(text: &str) -> Origin {
     Origin::parse(text).expect("an origin")
 }
 
-fn exception() -> Exception {
+fn exception(waives: Waiver) -> Exception {
     Exception {
         client: ClientId { issuer: SERVER.to_owned(), id: EXCEPTED.to_owned() },
-        waives: Waiver::Proof,
+        waives,
         reason: "the vendor ships DPoP next month".to_owned(),
         owner: "items-team".to_owned(),
         ends_at: NOW + 60,
@@ -135,9 +154,14 @@ fn operations() -> Vec<Operation> {
         operation("PUT", "/items/{item_id}", "items.replace", &["items.read", "items.write"]),
         operation("DELETE", "/items/{item_id}", "items.delete", &["items.read"]),
         operation("GET", "/items/{item_id}/parts", "items.read", &["items.read"]),
+        operation("GET", "/items/{item_id}/history", "items.history", &["items.read"]),
+        operation("GET", "/items/{item_id}/audit", "items.audit", &["items.read"]),
         operation("GET", "/health", "health.read", &[]),
+        operation("DELETE", "/health", "health.delete", &[]),
     ];
-    operations.last_mut().expect("an operation").public = true;
+    for operation in operations.iter_mut().filter(|operation| operation.action.starts_with("health.")) {
+        operation.public = true;
+    }
     operations
 }
 

@@ -21,7 +21,7 @@ pub use keys::{SigningKey, keys, thumbprint};
 pub use pki::{Leaf, pki};
 pub use request::{
     Good, Request, good, good_at, good_bearer, good_bearer_at, good_both, good_key_set, good_legacy, good_mtls,
-    good_mtls_at, good_mtls_by_header, good_mtls_with, good_narrow, good_nonce, good_second, good_with,
+    good_mtls_at, good_mtls_by_header, good_mtls_with, good_narrow, good_nonce, good_second, good_second_at, good_with,
 };
 pub use setting::Setting;
 pub use wire::Encoding;

@@ -1,4 +1,5 @@
-//! The policies: permit all, with one forbid on a claim, one on the workload's identity, and one guardrail.
+//! The policies: permit all but one action, with a forbid on a claim, one on the workload's identity, one that errors unless the
+//! token has the claim that it reads, and one guardrail.
 
 use std::str::FromStr as _;
 
@@ -6,7 +7,7 @@ use cedar_policy::{Entities, EntityUid, Policy, PolicyId};
 use keybound::decision::policy::{AuthoredPolicy, PolicyIndex};
 use keybound::decision::token::{ClaimSpec, ClaimType};
 
-const PERMIT_ALL: &str = "permit (principal, action, resource);";
+const PERMIT_ALL: &str = r#"permit (principal, action, resource) unless { action == Action::"items.history" };"#;
 
 const NO_SUSPENDED: &str = r#"
     forbid (principal, action, resource)
@@ -21,10 +22,26 @@ const WORKLOAD_ONLY: &str = r#"
     };
 "#;
 
-const NO_DELETES: &str = r#"forbid (principal, action == Action::"items.delete", resource);"#;
+const NO_AUDIT_FOR_GUESTS: &str = r#"
+    forbid (principal, action == Action::"items.audit", resource)
+    when { context.token.claims.roles.contains("guest") };
+"#;
 
-const ACTIONS: [&str; 7] =
-    ["root.read", "items.list", "items.create", "items.read", "items.replace", "items.delete", "health.read"];
+const NO_DELETES: &str =
+    r#"forbid (principal, action in [Action::"items.delete", Action::"health.delete"], resource);"#;
+
+const ACTIONS: [&str; 10] = [
+    "root.read",
+    "items.list",
+    "items.create",
+    "items.read",
+    "items.replace",
+    "items.delete",
+    "items.history",
+    "items.audit",
+    "health.read",
+    "health.delete",
+];
 
 /// Indexed, with the claims that the schema would declare.
 pub fn policies() -> PolicyIndex {
@@ -40,6 +57,7 @@ pub fn policies() -> PolicyIndex {
             authored("permit-all", PERMIT_ALL, false),
             authored("no-suspended", NO_SUSPENDED, false),
             authored("workload-only", WORKLOAD_ONLY, false),
+            authored("no-audit-for-guests", NO_AUDIT_FOR_GUESTS, false),
             authored("no-deletes", NO_DELETES, true),
         ],
         &actions,

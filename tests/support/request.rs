@@ -86,7 +86,12 @@ pub fn good_nonce() -> Good {
 
 /// The same with a token of the second issuer.
 pub fn good_second() -> Good {
-    base("DPoP, second issuer".to_owned(), || dpop(host::SECOND, token_of_second(), &keys().client, "ES256"))
+    good_second_at(host::SECOND)
+}
+
+/// The same at another API.
+pub fn good_second_at(host: &'static str) -> Good {
+    base(format!("DPoP at {host}, second issuer"), move || dpop(host, token_of_second(), &keys().client, "ES256"))
 }
 
 /// The same with a token of the issuer that has this key set.

@@ -25,6 +25,8 @@ pub enum Setting {
     VerifiedByKeybound,
     /// No certificate source.
     WithoutCertificates,
+    /// No bundle has been loaded.
+    WithoutBundle,
     /// The profile `fapi2`.
     Fapi2,
     /// Proofs may use ES256 alone.
@@ -85,12 +87,14 @@ impl Setting {
             }),
             nonces: Arc::new(NonceKeys::new(&MINTING_KEY, &[PREVIOUS_KEY.to_vec()])),
             metadata: false,
-            bundle: Some(Arc::new(Bundle {
-                revision: "tests".to_owned(),
-                inventory: inventory(),
-                clients: registry(),
-                policies: policies(),
-            })),
+            bundle: (self != Self::WithoutBundle).then(|| {
+                Arc::new(Bundle {
+                    revision: "tests".to_owned(),
+                    inventory: inventory(),
+                    clients: registry(),
+                    policies: policies(),
+                })
+            }),
         }
     }
 
@@ -111,7 +115,7 @@ impl Setting {
             })
         };
         let (source, chain) = match self {
-            Self::Standard | Self::Fapi2 | Self::OnlyEs256 => {
+            Self::Standard | Self::WithoutBundle | Self::Fapi2 | Self::OnlyEs256 => {
                 (CertificateSource::EnvoyPeerCertificate, ChainTrust::Nobody)
             }
             Self::VerifiedByEnvoy => (CertificateSource::EnvoyPeerCertificate, ChainTrust::Envoy),
