@@ -135,6 +135,7 @@ fn operations() -> Vec<Operation> {
         operation("PUT", "/items/{item_id}", "items.replace", &["items.read", "items.write"]),
         operation("DELETE", "/items/{item_id}", "items.delete", &["items.read"]),
         operation("GET", "/items/{item_id}/parts", "items.read", &["items.read"]),
+        operation("GET", "/items/@all", "items.list", &["items.list"]),
         operation("GET", "/health", "health.read", &[]),
     ];
     operations.last_mut().expect("an operation").public = true;
