@@ -84,7 +84,7 @@ impl<'a> RequestFacts<'a> {
             path,
             query,
             fields: Fields::read(&raw.headers)?,
-            peer_ip: core::str::from_utf8(raw.peer_address).ok().and_then(|text| text.parse().ok()),
+            peer_ip: address(raw.peer_address),
             peer_principal: raw.peer_principal,
             peer_certificate: raw.peer_certificate,
             api_hint: raw.api_hint,
@@ -219,6 +219,13 @@ impl<'a> Fields<'a> {
         list.push(value);
         Ok(())
     }
+}
+
+/// An IPv4 address in its IPv6 form (`::ffff:192.0.2.1`, as proxies on dual-stack sockets write it) is that IPv4 address:
+/// policies name it so, and Cedar takes the other form for no address.
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let address: IpAddr = core::str::from_utf8(bytes).ok()?.parse().ok()?;
+    Some(address.to_canonical())
 }
 
 /// RFC 9110 §9.1: a token.

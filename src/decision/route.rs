@@ -1,16 +1,17 @@
 //! From facts to the operation of the API inventory that the request is for, on the exact bytes that Envoy routes on.
 //!
 //! Proves: one declared host, one declared operation. An exact path is looked up before templates, and when it is declared for
-//! other methods only, no template is asked. Templates that could match the same path are refused when the inventory is built.
+//! other methods only, no template is asked; nor is one for another spelling of an exact path, which is ambiguous. Templates that could match the same path are refused when the inventory is built.
 //! Whatever is not declared is denied.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::decision::denial::Denial;
 use crate::decision::facts::RequestFacts;
 use crate::decision::leniency::Leniency;
 use crate::decision::target::Origin;
 pub use crate::decision::template::PathTemplate;
+use crate::decision::template::octets;
 
 /// An API: whose it is and what it demands.
 #[derive(Debug)]
@@ -106,6 +107,8 @@ struct HostRoutes {
     /// (API, its origin) of every API at this host.
     origins: Vec<(usize, usize)>,
     exact: HashMap<String, Vec<(usize, usize)>>,
+    /// The exact paths, percent-decoded: whatever else decodes to one of them is the same path to many servers.
+    decoded: HashSet<Vec<u8>>,
     /// By number of segments.
     templates: HashMap<usize, Vec<(usize, usize)>>,
 }
@@ -135,7 +138,9 @@ impl Inventory {
                 routes.origins.push((api_index, host_index));
                 for (index, operation) in api.operations.iter().enumerate() {
                     let list = if operation.path.is_exact() {
-                        routes.exact.entry(operation.path.sample()).or_default()
+                        let path = operation.path.sample();
+                        routes.decoded.extend(octets(&path));
+                        routes.exact.entry(path).or_default()
                     } else {
                         routes.templates.entry(operation.path.segments()).or_default()
                     };
@@ -237,6 +242,10 @@ pub fn resolve<'s>(inventory: &'s Inventory, facts: &RequestFacts<'_>) -> Result
     let (candidates, exact) = if let Some(list) = routes.exact.get(facts.path()) {
         (list.as_slice(), true)
     } else {
+        // `/users/%40me` beside `/users/@me` and `/users/{id}`: one operation to us, the other to a server that decodes first.
+        if octets(facts.path()).is_none_or(|path| routes.decoded.contains(&path)) {
+            return Err(Denial::RequestTargetAmbiguous);
+        }
         let segments = facts.path().split('/').count().saturating_sub(1);
         (routes.templates.get(&segments).map(Vec::as_slice).unwrap_or_default(), false)
     };

@@ -124,13 +124,19 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
 }
 
-/// Percent-decoded UTF-8; the path is canonical, so every value has one spelling but for the case of hexadecimal digits.
+/// Percent-decoded UTF-8; the path is canonical, so every value has one spelling but for the case of hexadecimal digits and
+/// for characters that need no escape where they stand.
 fn decoded(part: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
+    String::from_utf8(octets(part)?).ok()
+}
+
+/// Percent-decoded; `None` if an escape is none.
+pub(super) fn octets(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
     loop {
         rest = match rest {
-            [] => break,
+            [] => return Some(bytes),
             [b'%', high, low, rest @ ..] => {
                 bytes.push(hex(*high)? << 4 | hex(*low)?);
                 rest
@@ -141,5 +147,4 @@ fn decoded(part: &str) -> Option<String> {
             }
         };
     }
-    String::from_utf8(bytes).ok()
 }

@@ -156,6 +156,7 @@ fn operations() -> Vec<Operation> {
         operation("GET", "/items/{item_id}/parts", "items.read", &["items.read"]),
         operation("GET", "/items/{item_id}/history", "items.history", &["items.read"]),
         operation("GET", "/items/{item_id}/audit", "items.audit", &["items.read"]),
+        operation("GET", "/items/@all", "items.list", &["items.list"]),
         operation("GET", "/health", "health.read", &[]),
         operation("DELETE", "/health", "health.delete", &[]),
     ];

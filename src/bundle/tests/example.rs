@@ -19,6 +19,7 @@ use crate::decision::jose::algorithm::AlgorithmSet;
 use crate::decision::snapshot::Snapshot;
 use crate::decision::token::{Issuer, Issuers, Keyring};
 use crate::decision::{Examined, Verdict, examine};
+use crate::problem::Problem;
 
 const AS: &str = "https://as.example.com";
 const PARTNER_AS: &str = "https://partner-as.example.net";
@@ -26,12 +27,14 @@ const PARTNER_AS: &str = "https://partner-as.example.net";
 const NOON: i64 = NOW + 12 * 3_600;
 
 fn shipped() -> Files {
+    Files::new(shipped_texts()).unwrap()
+}
+
+fn shipped_texts() -> Vec<(String, Vec<u8>)> {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     let entries = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.filter(|path| path.is_file());
-    let named =
-        files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap()));
-    Files::new(named).unwrap()
+    files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap())).collect()
 }
 
 /// The two issuers, the shipped bundle, and a key for whoever signs: issuers and clients.
@@ -72,13 +75,18 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
 
 impl Estate {
     fn new() -> Self {
+        let (estate, warnings) = Self::of(&shipped());
+        assert_eq!(warnings, []);
+        estate
+    }
+
+    fn of(files: &Files) -> (Self, Vec<Problem>) {
         let key = Ed25519KeyPair::generate().unwrap();
         let rules = [issuer(AS, "https://api.example.com"), issuer(PARTNER_AS, "https://partner-api.example.com")];
         let surroundings = Surroundings { issuers: &rules, fapi2: false, certificates: true, now: NOW };
-        let (bundle, warnings) = load(&shipped(), &surroundings).unwrap_or_else(|problems| {
+        let (bundle, warnings) = load(files, &surroundings).unwrap_or_else(|problems| {
             panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))
         });
-        assert_eq!(warnings, []);
         let keys = json!({"keys": [jwk(&key)]}).to_string();
         let keyring = Arc::new(Keyring::parse(keys.as_bytes()).ok().unwrap());
         let issuers = rules.map(|rules| Issuer { rules: Arc::new(rules), keys: Some(Arc::clone(&keyring)) });
@@ -99,7 +107,7 @@ impl Estate {
             nonces: Arc::new(NonceKeys::new(&[7; 32], &[])),
             bundle: Some(Arc::new(bundle)),
         };
-        Self { snapshot, key }
+        (Self { snapshot, key }, warnings)
     }
 
     fn signed(&self, header: &Value, payload: &Value) -> String {
@@ -339,4 +347,52 @@ fn payouts_want_a_nonce_and_payments_do_not() {
     assert_eq!(read("GET pay.example.com/payouts/7").0, "proof_nonce_required");
     assert!(read("GET pay.example.com/payouts/7").1.is_some());
     assert_eq!(read("GET pay.example.com/payments/7").0, "allowed payments-read-by-purpose");
+}
+
+/// The shipped bundle with payments in observe mode as to everything, and so open to Anonymous.
+fn observing_payments() -> Files {
+    let edits = [
+        (
+            "apis.yaml",
+            "    nonces: off\n",
+            "    mode: observe\n    relax: [credential, token, client, binding, policy]\n",
+        ),
+        (
+            "schema.cedarschema",
+            "\"payments.list\", \"payments.read\" in [\"read\"]\n  appliesTo { principal: Client, resource: Api, context: Call }",
+            "\"payments.list\", \"payments.read\" in [\"read\"]\n  appliesTo { principal: [Client, Anonymous], resource: Api, context: OpenCall }",
+        ),
+        (
+            "schema.cedarschema",
+            "\"payments.create\" in [\"write\"]\n  appliesTo { principal: Client, resource: Api, context: Call }",
+            "\"payments.create\" in [\"write\"]\n  appliesTo { principal: [Client, Anonymous], resource: Api, context: OpenCall }",
+        ),
+        // Cedar asks for this: on `payments.list` there may be no token now.
+        (
+            "catalogue.cedar",
+            "unless { context.token.claims has",
+            "unless { context has token && context.token.claims has",
+        ),
+    ];
+    let texts = shipped_texts().into_iter().map(|(name, bytes)| {
+        let mut text = String::from_utf8(bytes).unwrap();
+        for (_, from, to) in edits.iter().filter(|(file, ..)| *file == name) {
+            assert_eq!(text.matches(from).count(), 1, "{from}");
+            text = text.replace(from, to);
+        }
+        (name, text.into_bytes())
+    });
+    Files::new(texts).unwrap()
+}
+
+#[test]
+fn guardrails_hold_for_nobody_in_particular_too() {
+    let (estate, _) = Estate::of(&observing_payments());
+    let nobody = |request| estate.ask(&call("", Bearer, "", request));
+    assert_eq!(nobody("GET pay.example.com/payments/42"), "policy_guardrail high-sensitivity-needs-proof");
+    let create = nobody("POST pay.example.com/payments");
+    assert!(create.starts_with("policy_guardrail ") && create.contains("writes-need-proof"), "{create}");
+    assert_eq!(nobody("GET pay.example.com/health"), "public");
+    let proven = call("invoice-robot", Dpop, "payments.read", "GET pay.example.com/payments/42");
+    assert_eq!(estate.ask(&proven), "allowed payments-read-by-purpose");
 }

@@ -30,6 +30,17 @@ fn a_good_request_is_split_into_its_parts() {
 }
 
 #[test]
+fn a_mapped_address_is_the_ipv4_address_that_policies_name() {
+    let peer = |text: &'static str| judged(|raw| raw.peer_address = text.as_bytes()).unwrap().peer_ip();
+    assert_eq!(peer("::ffff:192.0.2.7"), Some("192.0.2.7".parse().unwrap()));
+    assert_eq!(peer("::FFFF:c000:207"), peer("192.0.2.7"));
+    assert_eq!(peer("2001:db8::7"), Some("2001:db8::7".parse().unwrap()));
+    for none in ["", "/run/x.sock", "fe80::1%eth0", "192.0.2.7:1"] {
+        assert_eq!(peer(none), None, "{none}");
+    }
+}
+
+#[test]
 fn dp_15_hostile_authorities_are_refused() {
     for host in
         ["rs.example.com", "RS.example.com:443", "rs.example.com.", "127.0.0.1:1", "[::1]", "[::1]:8443", "a_b.test"]

@@ -41,6 +41,8 @@ fn inventory() -> Inventory {
                 operation("GET", "/payments/{id}", "read"),
                 operation("PUT", "/payments/{id}", "replace"),
                 operation("GET", "/payments/mine", "mine"),
+                operation("GET", "/payments/@all", "all"),
+                operation("GET", "/payments/caf%C3%A9", "cafe"),
                 operation("GET", "/payments/{id}/parts/{part}", "part"),
                 operation("GET", "/", "root"),
             ],
@@ -95,6 +97,19 @@ fn what_is_not_declared_is_denied() {
     }
     let exact = routed(|raw| (raw.method, raw.path) = (b"PUT", b"/payments/mine"));
     assert_eq!(exact, Err(Denial::OperationUnknown), "an exact path of other methods asks no template");
+}
+
+#[test]
+fn ec_03_another_spelling_of_an_exact_path_is_no_parameter() {
+    let path = |path: &'static str| routed(|raw| raw.path = path.as_bytes());
+    assert_eq!(path("/payments/@all").unwrap(), "payments.all()");
+    assert_eq!(path("/payments/caf%C3%A9").unwrap(), "payments.cafe()");
+    // A server that decodes before it routes takes each of these for the exact path.
+    for spelling in ["/payments/%40all", "/payments/caf%c3%a9", "/payments/caf%C3%a9"] {
+        assert_eq!(path(spelling), Err(Denial::RequestTargetAmbiguous), "{spelling}");
+    }
+    assert_eq!(path("/payments/%40mine").unwrap(), "payments.read(id=@mine)");
+    assert_eq!(path("/payments/%2540all").unwrap(), "payments.read(id=%40all)");
 }
 
 #[test]

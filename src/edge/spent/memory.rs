@@ -1,8 +1,9 @@
 //! Spent proofs in this process: bounded, sharded, one atomic insert.
 //!
 //! Entries sit in buckets by the time until which they must be remembered; a bucket is dropped whole when that time has passed, and
-//! never before: live entries are not evicted. A proof from before the watermark cannot be told from a spent one and is
-//! refused. One client may take only its share, so that it cannot fill the memory for the others.
+//! never before: live entries are not evicted. A proof from before the watermark, or one whose bucket was dropped and whose time a
+//! clock set back brings again, cannot be told from a spent one and is refused. One client may take only its share, so that it
+//! cannot fill the memory for the others.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -20,7 +21,7 @@ const BUCKET_SECONDS: i64 = 32;
 pub struct Memory {
     /// Keyed per process, so that nobody can choose keys that meet in one shard.
     hasher: RandomState,
-    proofs: Vec<Mutex<Buckets<HashSet<u128>>>>,
+    proofs: Vec<Mutex<Shard>>,
     clients: Vec<Mutex<HashMap<u64, Buckets<usize>>>>,
     entries: AtomicUsize,
     capacity: usize,
@@ -31,6 +32,43 @@ pub struct Memory {
 
 /// Bucket number and content, oldest first.
 type Buckets<T> = VecDeque<(i64, T)>;
+
+/// The proofs of one bucket.
+struct Proofs {
+    keys: HashSet<u128>,
+    /// The latest `made_at` among them.
+    made_at: i64,
+}
+
+impl Default for Proofs {
+    fn default() -> Self {
+        Self { keys: HashSet::new(), made_at: i64::MIN }
+    }
+}
+
+/// A part of the remembered proofs.
+struct Shard {
+    buckets: Buckets<Proofs>,
+    /// Of what was dropped: the highest bucket, and the latest `made_at`.
+    dropped: (i64, i64),
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self { buckets: VecDeque::new(), dropped: (i64::MIN, i64::MIN) }
+    }
+}
+
+impl Shard {
+    fn remembers(&self, key: u128) -> bool {
+        self.buckets.iter().any(|(_, proofs)| proofs.keys.contains(&key))
+    }
+
+    /// Whether a proof may be among those that were dropped. While the clock goes forward none can be that is still good.
+    fn may_have_dropped(&self, bucket: i64, made_at: i64) -> bool {
+        bucket <= self.dropped.0 && made_at <= self.dropped.1
+    }
+}
 
 impl Memory {
     /// A memory for `capacity` proofs, of which one client may take `share_percent`. Proofs made at or before `watermark` (Unix
@@ -71,34 +109,40 @@ impl Memory {
         // 128 bits of a SHA-256: a collision would refuse a good proof, and nobody will find one.
         let key = spend.key.first_chunk::<16>().map_or(0, |bytes| u128::from_le_bytes(*bytes));
         let bucket = bucket_of(spend.until);
-        let Some(mut proofs) = lock(&self.proofs, self.hasher.hash_one(key)) else { return Spending::Full };
-        self.forget_expired(&mut proofs, now);
-        if proofs.iter().any(|(_, keys)| keys.contains(&key)) {
+        let Some(mut shard) = lock(&self.proofs, self.hasher.hash_one(key)) else { return Spending::Full };
+        self.forget_expired(&mut shard, now);
+        if shard.remembers(key) {
             return Spending::Replayed;
         }
+        if shard.may_have_dropped(bucket, spend.made_at) {
+            return Spending::Predates;
+        }
         if self.entries() >= self.capacity {
-            drop(proofs);
+            drop(shard);
             return self.sweep_and_refuse(now);
         }
         let client = self.hasher.hash_one(&spend.client);
         let Some(mut clients) = lock(&self.clients, client) else { return Spending::Full };
         let counts = clients.entry(client).or_default();
-        drop_expired(counts, now, |_| ());
+        drop_expired(counts, now, |_, _| ());
         let taken: usize = counts.iter().map(|(_, count)| *count).sum();
         if taken >= self.share {
             return Spending::ShareExceeded;
         }
         change(counts, bucket, |count| *count = count.saturating_add(1));
-        change(&mut proofs, bucket, |keys| {
-            keys.insert(key);
+        change(&mut shard.buckets, bucket, |proofs| {
+            proofs.keys.insert(key);
+            proofs.made_at = proofs.made_at.max(spend.made_at);
         });
         self.entries.fetch_add(1, Ordering::Relaxed);
         Spending::Fresh
     }
 
-    fn forget_expired(&self, proofs: &mut Buckets<HashSet<u128>>, now: i64) {
-        drop_expired(proofs, now, |keys| {
-            self.entries.fetch_sub(keys.len(), Ordering::Relaxed);
+    fn forget_expired(&self, shard: &mut Shard, now: i64) {
+        let Shard { buckets, dropped } = shard;
+        drop_expired(buckets, now, |bucket, proofs| {
+            self.entries.fetch_sub(proofs.keys.len(), Ordering::Relaxed);
+            *dropped = (dropped.0.max(bucket), dropped.1.max(proofs.made_at));
         });
     }
 
@@ -111,7 +155,7 @@ impl Memory {
             }
             for shard in &self.clients {
                 held(shard).retain(|_, counts| {
-                    drop_expired(counts, now, |_| ());
+                    drop_expired(counts, now, |_, _| ());
                     !counts.is_empty()
                 });
             }
@@ -125,10 +169,10 @@ fn bucket_of(until: i64) -> i64 {
     until.div_euclid(BUCKET_SECONDS).saturating_add(1)
 }
 
-fn drop_expired<T>(buckets: &mut Buckets<T>, now: i64, mut dropped: impl FnMut(T)) {
+fn drop_expired<T>(buckets: &mut Buckets<T>, now: i64, mut dropped: impl FnMut(i64, T)) {
     while buckets.front().is_some_and(|(bucket, _)| bucket.saturating_mul(BUCKET_SECONDS) <= now) {
-        if let Some((_, content)) = buckets.pop_front() {
-            dropped(content);
+        if let Some((bucket, content)) = buckets.pop_front() {
+            dropped(bucket, content);
         }
     }
 }
@@ -208,8 +252,24 @@ mod tests {
         assert_eq!(memory.spend(&one, NOW), Spending::Fresh);
         assert_eq!(memory.spend(&one, one.until), Spending::Replayed, "the last instant still counts");
         assert_eq!(memory.entries(), 1);
-        assert_eq!(memory.spend(&one, one.until + BUCKET_SECONDS), Spending::Fresh);
+        let another = Spend { made_at: NOW + 100, until: NOW + 170, ..one.clone() };
+        assert_eq!(memory.spend(&another, one.until + BUCKET_SECONDS), Spending::Fresh);
         assert_eq!(memory.entries(), 1);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_brings_no_dropped_proof_to_life() {
+        let memory = memory(10_000, 100);
+        let one = spend(1, "a");
+        assert_eq!(memory.spend(&one, NOW), Spending::Fresh);
+        // The clock jumps ahead, every shard is asked and drops it; then the clock is set back into its time.
+        for key in 100..2_000 {
+            let ahead = Spend { made_at: NOW + 3_600, until: NOW + 3_670, ..spend(key, "a") };
+            assert_eq!(memory.spend(&ahead, NOW + 3_600), Spending::Fresh);
+        }
+        assert_eq!(memory.spend(&one, NOW + 5), Spending::Predates);
+        let after = Spend { made_at: NOW + 1, until: NOW + 71, ..one };
+        assert_eq!(memory.spend(&after, NOW + 5), Spending::Fresh, "what was made since is not among the dropped");
     }
 
     #[test]

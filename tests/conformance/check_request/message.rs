@@ -1,6 +1,6 @@
 //! The message itself: the certificate in it, its two header forms, and bytes that are no such message.
 
-use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue};
+use envoy_types::pb::envoy::config::core::v3::{Address, HeaderMap, HeaderValue, SocketAddress, address};
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use prost::Message as _;
@@ -12,7 +12,7 @@ use crate::support::wire::http_of;
 use crate::support::{Good, good, good_both, good_mtls, pki};
 
 pub fn rows() -> Vec<Row> {
-    [ec_01(), ec_01_spelling(), ec_04(), ec_04_forms(), ec_04_bytes(), ec_05()].concat()
+    [ec_01(), ec_01_spelling(), ec_04_peer(), ec_04(), ec_04_forms(), ec_04_bytes(), ec_05()].concat()
 }
 
 const NOT_ENVOY: Envoy = Envoy::CannotSend("Envoy does not write such a message");
@@ -54,6 +54,25 @@ fn ec_01() -> Vec<Row> {
             certificate(good_both(), "x".to_owned()),
             binding("certificate_malformed"),
         ),
+    ]
+}
+
+/// A peer at this address.
+fn peer(address: &'static str) -> Good {
+    good().message(move |message| {
+        let source = message.attributes.as_mut().unwrap().source.as_mut().unwrap();
+        let address = SocketAddress { address: address.to_owned(), ..SocketAddress::default() };
+        let address = address::Address::SocketAddress(address);
+        source.address = Some(Address { address: Some(address) });
+    })
+}
+
+fn ec_04_peer() -> Vec<Row> {
+    let peer = |sentence: &str, address: &'static str| unlikely("EC-04", sentence, peer(address), allow());
+    vec![
+        peer("the peer's address may be IPv6", "2001:db8::7"),
+        peer("or IPv4 in its IPv6 form, as a proxy in front writes it", "::ffff:192.0.2.7"),
+        peer("or none", "/run/edge.sock"),
     ]
 }
 

@@ -96,6 +96,8 @@ fn ec_03() -> Vec<Row> {
         "/items/a b",
         "/items/a\tb",
         "/items/\u{e9}",
+        // Exact to a server that decodes before it routes, a parameter to one that does not.
+        "/items/%40all",
     ]
     .into_iter()
     .map(|path| ambiguous("EC-03", path))
