@@ -1,0 +1,164 @@
+//! The APIs that requests are for, and the clients that may ask.
+
+use keybound::decision::client::{ClientId, Registration, Registry};
+use keybound::decision::leniency::{Exception, Leniency, Waiver};
+use keybound::decision::route::{Api, Inventory, Operation, PathTemplate, ProofDemand, Sensitivity};
+use keybound::decision::target::Origin;
+
+use super::NOW;
+use super::issuers::{KEYLESS, LEGACY, NARROW_AUDIENCE, SECOND, SERVER, key_sets, with_key_set};
+
+/// Each API at a host of its own. All have the operations of [`operations`].
+pub mod host {
+    /// Demands a proof of either kind.
+    pub const ITEMS: &str = "rs.example.com";
+    /// Demands DPoP.
+    pub const DPOP: &str = "dpop.example.com";
+    /// Demands a certificate.
+    pub const MTLS: &str = "mtls.example.com";
+    /// Demands no proof.
+    pub const OPEN: &str = "open.example.com";
+    /// Demands a proof of either kind, a DPoP proof with a nonce.
+    pub const NONCE: &str = "nonce.example.com";
+    /// The same as another API.
+    pub const OTHER_NONCE: &str = "other-nonce.example.com";
+    /// Accepts the legacy issuer alone, and demands no proof.
+    pub const LEGACY: &str = "legacy-rs.example.com";
+    /// Accepts the second issuer alone.
+    pub const SECOND: &str = "second-rs.example.com";
+    /// Accepts the issuers with odd key sets, and one without keys.
+    pub const KEYS: &str = "keys-rs.example.com";
+    /// Accepts tokens of at most 300 s.
+    pub const SHORT: &str = "short.example.com";
+    /// Lets method override headers through.
+    pub const OVERRIDE: &str = "override.example.com";
+    /// Wants clients to be registered.
+    pub const REGISTERED: &str = "registered.example.com";
+    /// Wants an audience of its own.
+    pub const NARROW: &str = "narrow.example.com";
+    /// Wants a workload identity in a certificate whose chain is vouched for.
+    pub const WORKLOAD: &str = "workload.example.com";
+    /// No policy permits anything on it.
+    pub const UNPERMITTED: &str = "unpermitted.example.com";
+    /// Its public origin has a port.
+    pub const PORT: &str = "port.example.com";
+    /// An IPv6 address.
+    pub const IPV6: &str = "[2001:db8::1]";
+    /// An internationalised name in its ASCII form.
+    pub const IDN: &str = "xn--mnchen-3ya.example.com";
+}
+
+/// The client whose exception ends a minute after [`NOW`].
+pub const EXCEPTED: &str = "excepted-robot";
+
+/// The public origin of the API at a host.
+pub fn origin_of(host: &str) -> String {
+    if host == host::PORT { "https://port.example.com:8443".to_owned() } else { format!("https://{host}") }
+}
+
+/// The inventory of every setting.
+pub fn inventory() -> Inventory {
+    let api_for = |id: &str, host: &str, change: &dyn Fn(&mut Api)| {
+        let mut api = api(id, host);
+        change(&mut api);
+        api
+    };
+    let key_set_issuers: Vec<_> =
+        key_sets().iter().map(|(name, _)| with_key_set(name)).chain([KEYLESS.to_owned()]).collect();
+    Inventory::new(vec![
+        api_for("items", host::ITEMS, &|api| api.leniency.exceptions = vec![exception()]),
+        api_for("dpop", host::DPOP, &|api| api.proof = ProofDemand::Dpop),
+        api_for("mtls", host::MTLS, &|api| api.proof = ProofDemand::Mtls),
+        api_for("open", host::OPEN, &|api| api.proof = ProofDemand::None),
+        api_for("nonce", host::NONCE, &|api| api.nonces = true),
+        api_for("other-nonce", host::OTHER_NONCE, &|api| api.nonces = true),
+        api_for("legacy", host::LEGACY, &|api| {
+            (api.proof, api.issuers) = (ProofDemand::None, vec![LEGACY.to_owned()]);
+        }),
+        api_for("second", host::SECOND, &|api| api.issuers = vec![SECOND.to_owned()]),
+        api_for("keys", host::KEYS, &|api| api.issuers.clone_from(&key_set_issuers)),
+        api_for("short", host::SHORT, &|api| api.max_token_lifetime_seconds = Some(300)),
+        api_for("override", host::OVERRIDE, &|api| api.allow_method_override = true),
+        api_for("registered", host::REGISTERED, &|api| api.registered_clients = true),
+        api_for("narrow", host::NARROW, &|api| api.audiences = Some(vec![NARROW_AUDIENCE.to_owned()])),
+        api_for("workload", host::WORKLOAD, &|_| {}),
+        api_for("unpermitted", host::UNPERMITTED, &|_| {}),
+        api_for("port", host::PORT, &|_| {}),
+        api_for("ipv6", host::IPV6, &|_| {}),
+        api_for("idn", host::IDN, &|_| {}),
+    ])
+    .expect("an inventory without ambiguity")
+}
+
+fn api(id: &str, host: &str) -> Api {
+    Api {
+        id: id.to_owned(),
+        owner: "items-team".to_owned(),
+        sensitivity: Sensitivity::Medium,
+        hosts: vec![(host.to_owned(), origin(&origin_of(host)))],
+        issuers: vec![SERVER.to_owned()],
+        audiences: None,
+        proof: ProofDemand::Required,
+        nonces: false,
+        max_token_lifetime_seconds: None,
+        registered_clients: false,
+        leniency: Leniency::default(),
+        allow_method_override: false,
+        operations: operations(),
+    }
+}
+
+fn origin(text: &str) -> Origin {
+    Origin::parse(text).expect("an origin")
+}
+
+fn exception() -> Exception {
+    Exception {
+        client: ClientId { issuer: SERVER.to_owned(), id: EXCEPTED.to_owned() },
+        waives: Waiver::Proof,
+        reason: "the vendor ships DPoP next month".to_owned(),
+        owner: "items-team".to_owned(),
+        ends_at: NOW + 60,
+    }
+}
+
+fn operations() -> Vec<Operation> {
+    let operation = |method: &str, path: &str, action: &str, scopes: &[&str]| Operation {
+        methods: vec![method.to_owned()],
+        path: PathTemplate::parse(path).expect("a path template"),
+        action: action.to_owned(),
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        public: false,
+    };
+    let mut operations = vec![
+        operation("GET", "/", "root.read", &[]),
+        operation("GET", "/broken", "broken.read", &[]),
+        operation("GET", "/items", "items.list", &["items.read", "items.list"]),
+        operation("POST", "/items", "items.create", &["items.read"]),
+        operation("GET", "/items/{item_id}", "items.read", &["items.read"]),
+        operation("PUT", "/items/{item_id}", "items.replace", &["items.read", "items.write"]),
+        operation("DELETE", "/items/{item_id}", "items.delete", &["items.read"]),
+        operation("GET", "/items/{item_id}/parts", "items.read", &["items.read"]),
+        operation("GET", "/health", "health.read", &[]),
+    ];
+    operations.last_mut().expect("an operation").public = true;
+    operations
+}
+
+/// The registered clients.
+pub fn registry() -> Registry {
+    let client = |issuer: &str, id: &str, ends_at: Option<i64>| {
+        let registration = Registration {
+            owner: "items-team".to_owned(),
+            kind: "service".to_owned(),
+            purposes: vec!["reading".to_owned()],
+            ends_at,
+        };
+        (ClientId { issuer: issuer.to_owned(), id: id.to_owned() }, registration)
+    };
+    Registry::new([
+        client(SERVER, "robot", None),
+        client(SERVER, "retired-robot", Some(NOW)),
+        client(SECOND, "second-robot", None),
+    ])
+}
