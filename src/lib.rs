@@ -7,3 +7,4 @@ pub mod edge;
 pub mod operator;
 pub mod problem;
 pub mod telemetry;
+mod yaml;

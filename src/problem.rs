@@ -2,8 +2,12 @@
 //!
 //! A problem says what is wrong, where (file, line, column, with the source line and a caret) and what would be right.
 
+mod findings;
+
 use core::fmt;
 use std::fmt::Write as _;
+
+pub(crate) use findings::{Findings, Position};
 
 /// How bad it is: an error refuses the file, a warning is told and goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +54,7 @@ impl Problem {
         what: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        let before = source.get(..offset).unwrap_or(source);
-        let line = before.matches('\n').count().saturating_add(1);
-        let start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
-        let column = before.get(start..).map_or(0, |text| text.chars().count()).saturating_add(1);
+        let Position { line, column } = Position::at_offset(source, offset);
         Self::at(file, source, line, column, what, remedy)
     }
 

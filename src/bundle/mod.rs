@@ -1,34 +1,102 @@
-//! TEMPORARY: replaced by the merge of branch `bundle`.
+//! What policy authors write: schema, policies, inventory and registry, from bytes to a [`Bundle`] that decisions can
+//! trust, or the list of all that is wrong with it, each with its place and what would be right.
+//!
+//! Pure: reading the directory is for others. Proves: every policy has an id and a reason and is valid against the
+//! schema; the schema declares nothing that is not given; every operation has an action that applies; every name that one
+//! file takes from another exists there. Refuses the bundle as a whole: half of one could be the half without its
+//! `forbid`.
+
+mod apis;
+mod cedar;
+mod clients;
+mod files;
+mod leniency;
+mod operations;
+mod raw;
+mod reference;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use serde_json::Value;
+
+pub use files::Files;
+pub use reference::reference;
+
+use crate::decision::client::Registry;
 use crate::decision::snapshot::Bundle;
 use crate::decision::token::IssuerRules;
-use crate::problem::Problem;
-use std::collections::BTreeMap;
-/// t
-pub struct Files(BTreeMap<String, Vec<u8>>);
-/// t
+use crate::problem::{Findings, Problem};
+use crate::yaml;
+
+/// What the bundle is checked against: the operator's settings, and the time.
 pub struct Surroundings<'a> {
-    /// t
+    /// The issuers of `keybound.yaml`.
     pub issuers: &'a [IssuerRules],
-    /// t
+    /// Whether `profile: fapi2` is set: APIs ask for nonces unless they say otherwise.
     pub fapi2: bool,
-    /// t
+    /// Whether `certificate.source` names one: without it no token can be bound to a certificate.
+    pub certificates: bool,
+    /// Unix seconds.
     pub now: i64,
 }
-impl Files {
-    /// t
-    #[must_use]
-    pub fn new(f: BTreeMap<String, Vec<u8>>) -> Self {
-        Self(f)
-    }
-    /// t
-    #[must_use]
-    pub fn revision(&self) -> String {
-        self.0.len().to_string()
+
+impl Surroundings<'_> {
+    fn known_issuers(&self) -> String {
+        let names: Vec<_> = self.issuers.iter().map(|rules| rules.issuer.as_str()).collect();
+        format!("write one of: {}; others are added in keybound.yaml", names.join(", "))
     }
 }
-/// t
+
+/// Reads a bundle. `Ok` carries the warnings beside it.
+///
 /// # Errors
-/// t
-pub fn load(_: &Files, _: &Surroundings<'_>) -> Result<(Bundle, Vec<Problem>), Vec<Problem>> {
-    Err(vec![])
+/// Everything that is wrong, warnings included, file by file in the order of the text.
+pub fn load(files: &Files, surroundings: &Surroundings<'_>) -> Result<(Bundle, Vec<Problem>), Vec<Problem>> {
+    let (texts, mut problems) = files.texts();
+    let text = |name: &str| texts.get(name).copied();
+    let findings = |name: &'static str| Findings::new(name, text(name).unwrap_or_default());
+    let (mut of_schema, mut of_clients, mut of_apis) =
+        (findings(files::SCHEMA), findings(files::CLIENTS), findings(files::APIS));
+
+    let schema = text(files::SCHEMA).and_then(|source| cedar::read(source, &mut of_schema));
+    let clients = text(files::CLIENTS).and_then(|source| clients::read(source, surroundings, &mut of_clients));
+    let actions = schema.as_ref().map(|schema| schema.actions.as_slice());
+    let context = apis::Context { surroundings, clients: clients.as_ref(), actions };
+    let apis = text(files::APIS).and_then(|source| apis::read(source, &context, &mut of_apis));
+
+    let mut policies = cedar::Policies::read(&texts);
+    if let Some(schema) = &schema {
+        policies.validate(schema);
+    }
+    let list = apis.as_ref().map(|apis| apis.list.as_slice());
+    policies.check_names(&cedar::Names::of(list, clients.as_ref(), surroundings.issuers));
+    if let (Some(schema), Some(list)) = (&schema, list) {
+        schema.check_paths(list, &mut of_schema);
+    }
+    let inventory = apis.and_then(|apis| apis.index(&mut of_apis));
+    for findings in [of_schema, of_clients, of_apis] {
+        problems.extend(findings.into_problems());
+    }
+    let policies = policies.finish(schema, &mut problems);
+    problems.sort_by(|one, other| one.place.file.cmp(&other.place.file));
+    match (inventory, clients, policies) {
+        (Some(inventory), Some(clients), Some(policies)) if !problems.iter().any(Problem::is_error) => {
+            let bundle = Bundle { revision: files.revision(), inventory, clients: Registry::new(clients), policies };
+            Ok((bundle, problems))
+        }
+        _ => Err(problems),
+    }
+}
+
+/// The JSON Schema of `apis.yaml`, for editors; `load` checks with the same one.
+#[must_use]
+pub fn apis_schema() -> Value {
+    yaml::schema_of::<raw::ApisFile>()
+}
+
+/// The JSON Schema of `clients.yaml`, for editors; `load` checks with the same one.
+#[must_use]
+pub fn clients_schema() -> Value {
+    yaml::schema_of::<raw::ClientsFile>()
 }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::findings::Findings;
-use super::node::Node;
 use super::raw::{self, ChainVerifiedBy, Source};
 use crate::decision::certificate::{CertificateRules, CertificateSource, ChainTrust, XfccRules};
+use crate::problem::Findings;
+use crate::yaml::Node;
 
 /// Where the client certificate comes from, and what its chain is checked against.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::findings::Findings;
-use super::node::Node;
 use super::sections::Profile;
 use super::url::{Url, WrongUrl, key_url};
 use super::{algorithms, raw};
 use crate::decision::jose::algorithm::AlgorithmSet;
 use crate::decision::token::{IssuerRules, TokenType};
+use crate::problem::Findings;
+use crate::yaml::Node;
 
 /// A trusted issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]

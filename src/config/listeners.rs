@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::findings::Findings;
-use super::node::{Node, Position};
 use super::raw;
 use super::sections::Tls;
+use crate::problem::{Findings, Position};
+use crate::yaml::Node;
 
 /// Where keybound listens. Names and addresses are unique.
 #[derive(Clone, Debug, PartialEq, Eq)]

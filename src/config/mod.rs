@@ -4,19 +4,15 @@
 //! Pure: nothing is opened here. Paths come out as the start-up may open them, relative ones joined to the directory of
 //! the file; whether the files exist and hold what they should is for those that read them.
 //!
-//! Two passes: `shape` (keys, types, ranges, choices) reports everything at once, and then the sections report
+//! Two passes: `yaml` (keys, types, ranges, choices) reports everything at once, and then the sections report
 //! everything that no single value shows. The second needs the first to be clean.
-//! Refused rather than guessed: unknown and repeated keys, YAML merges, other spellings of true and false.
 
 mod certificate;
-mod findings;
 mod issuers;
 mod listeners;
-mod node;
 mod raw;
 mod reference;
 mod sections;
-mod shape;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -24,9 +20,6 @@ mod url;
 
 use std::path::PathBuf;
 
-use schemars::Schema;
-use schemars::generate::SchemaSettings;
-use schemars::transform::RecursiveTransform;
 use serde_json::Value;
 
 pub use self::certificate::Certificate;
@@ -36,12 +29,11 @@ pub use self::reference::reference;
 pub use self::sections::{Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, Profile, Spent, Tls, Upstream};
 pub use self::url::{Url, WrongUrl, is_forbidden_address, key_url};
 
-use self::findings::Findings;
-use self::node::Node;
 use self::raw::AlgorithmName;
 use crate::decision::binding::ProofRules;
 use crate::decision::jose::algorithm::{Algorithm, AlgorithmSet};
-use crate::problem::Problem;
+use crate::problem::{Findings, Problem};
+use crate::yaml::{self, Node};
 
 /// What the operator wants. Made by [`parse`] alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,16 +85,10 @@ pub struct Proofs {
 /// # Errors
 /// Everything that is wrong, warnings included, in the order of the file.
 pub fn parse(file_name: &str, source: &str) -> Result<(Config, Vec<Problem>), Vec<Problem>> {
-    let tree = Node::parse(file_name, source).map_err(|problem| vec![problem])?;
     let mut findings = Findings::new(file_name, source);
-    shape::check(&schema(), &tree, "", &mut findings);
-    if findings.has_errors() {
+    let Some((written, tree)) = yaml::read(file_name, source, &mut findings) else {
         return Err(findings.into_problems());
-    }
-    let written = serde_json::from_value(tree.value()).map_err(|error| {
-        let remedy = "compare the file with the reference, docs/config.md";
-        vec![Problem::at(file_name, source, 1, 1, format!("the file cannot be read: {error}"), remedy)]
-    })?;
+    };
     let config = settle(written, &tree, &mut findings);
     if findings.has_errors() { Err(findings.into_problems()) } else { Ok((config, findings.into_problems())) }
 }
@@ -110,17 +96,7 @@ pub fn parse(file_name: &str, source: &str) -> Result<(Config, Vec<Problem>), Ve
 /// The JSON Schema of the operator's file, for editors; `parse` checks with the same one.
 #[must_use]
 pub fn schema() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    let settings = settings.with_transform(RecursiveTransform(refuse_empty_text));
-    settings.into_generator().into_root_schema_for::<raw::File>().to_value()
-}
-
-/// No key means something when its text is empty.
-fn refuse_empty_text(schema: &mut Schema) {
-    let is_text = shape::types(schema.as_value()).any(|each| each == "string");
-    if is_text && ["enum", "oneOf", "const"].iter().all(|choice| schema.get(*choice).is_none()) {
-        schema.insert("minLength".to_owned(), Value::from(1));
-    }
+    yaml::schema_of::<raw::File>()
 }
 
 fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {

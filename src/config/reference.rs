@@ -1,8 +1,7 @@
 //! The reference of the operator's file, as `docs/config.md` has it: printed from the JSON Schema.
 
-use serde_json::Value;
-
-use super::shape;
+use crate::yaml::reference::{one_line, properties, table};
+use crate::yaml::shape;
 
 const HEAD: &str = "\
 # keybound.yaml
@@ -22,93 +21,22 @@ pub fn reference() -> String {
     let mut lines = vec![HEAD.to_owned()];
     for (name, section) in properties(&schema) {
         lines.push(format!("\n## `{name}`\n\n{}\n", one_line(shape::description(Some(section)))));
-        lines.push("| key | value | default | meaning |\n|---|---|---|---|".to_owned());
-        if is_leaf(section) {
-            lines.push(row(name, section, is_required(&schema, name)));
-        } else {
-            push_rows(&mut lines, name, section);
-        }
+        lines.push(table(&schema, name));
     }
     lines.push(String::new());
     lines.join("\n")
-}
-
-/// The keys below a schema: its own, or those of its items.
-pub(super) fn properties(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    let keys = holder(schema).get("properties").and_then(Value::as_object);
-    keys.into_iter().flatten().map(|(name, property)| (name.as_str(), property))
-}
-
-/// The schema that holds the keys: that of the items, for a list.
-fn holder(schema: &Value) -> &Value {
-    schema.get("items").unwrap_or(schema)
-}
-
-fn is_leaf(schema: &Value) -> bool {
-    properties(schema).next().is_none()
-}
-
-fn is_required(parent: &Value, name: &str) -> bool {
-    let required = holder(parent).get("required").and_then(Value::as_array);
-    required.into_iter().flatten().any(|key| key == name)
-}
-
-fn push_rows(lines: &mut Vec<String>, path: &str, parent: &Value) {
-    let dot = if parent.get("items").is_some() { "[]." } else { "." };
-    for (name, property) in properties(parent) {
-        let path = format!("{path}{dot}{name}");
-        lines.push(row(&path, property, is_required(parent, name)));
-        push_rows(lines, &path, property);
-    }
-}
-
-fn row(path: &str, property: &Value, required: bool) -> String {
-    let default = match property.get("default") {
-        _ if required => "required".to_owned(),
-        None | Some(Value::Null) => "*not set*".to_owned(),
-        Some(Value::Object(_)) => "as below".to_owned(),
-        Some(Value::String(text)) => format!("`{text}`"),
-        Some(value) => format!("`{value}`"),
-    };
-    let meaning = one_line(shape::description(Some(property)));
-    format!("| `{path}` | {} | {default} | {meaning} |", value_words(property))
-}
-
-fn one_line(text: &str) -> String {
-    text.replace('\n', " ").replace('|', "\\|")
-}
-
-fn value_words(property: &Value) -> String {
-    let choices = shape::choices(property);
-    if !choices.is_empty() {
-        let words = choices.iter().map(|(choice, meaning)| match *meaning {
-            "" => format!("`{choice}`"),
-            meaning => format!("`{choice}`: {meaning}"),
-        });
-        return words.collect::<Vec<_>>().join("; ");
-    }
-    let json_type = shape::types(property).find(|each| *each != "null").unwrap_or("null");
-    match (json_type, shape::range(property)) {
-        ("integer", Some((least, most))) => format!("{least} to {most}"),
-        ("boolean", _) => "`true`, `false`".to_owned(),
-        ("array", _) => match property.get("items").filter(|_| is_leaf(property)) {
-            Some(items) if !shape::choices(items).is_empty() => format!("list of {}", value_words(items)),
-            Some(_) => "list of texts".to_owned(),
-            None => "list".to_owned(),
-        },
-        ("object", _) => "section".to_owned(),
-        _ => "text".to_owned(),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, clippy::arithmetic_side_effects, reason = "tests")]
 
-    use super::super::findings::Findings;
-    use super::super::node::{Kind, Node};
+    use serde_json::Value;
+
     use super::super::{Jwks, Limits, Log, Metadata, Upstream, parse, raw, schema};
     use super::*;
+    use crate::problem::Findings;
+    use crate::yaml::{Kind, Node};
 
     const EXAMPLE: &str = include_str!("../../deploy/keybound.yaml");
 
@@ -142,27 +70,7 @@ mod tests {
 
     #[test]
     fn the_schema_has_only_keywords_that_the_check_knows() {
-        fn walk(schema: &Value) {
-            for (keyword, value) in schema.as_object().unwrap() {
-                match keyword.as_str() {
-                    // What the check goes by.
-                    "properties" => value.as_object().unwrap().values().for_each(walk),
-                    "items" => walk(value),
-                    "oneOf" => value.as_array().unwrap().iter().for_each(|each| assert!(each.get("const").is_some())),
-                    "additionalProperties" => assert_eq!(value, false),
-                    "minItems" | "minLength" => assert_eq!(value, 1),
-                    "minimum" | "maximum" => assert!(shape::range(schema).is_some(), "{schema}"),
-                    // The check goes by the first three, people and editors by the others.
-                    "type" | "required" | "enum" | "$schema" | "title" | "description" | "default" | "format" => {}
-                    other => panic!("{other}: {schema}"),
-                }
-            }
-            let types: Vec<_> = shape::types(schema).collect();
-            assert!(!types.is_empty(), "{schema}");
-            assert!(!types.contains(&"object") || schema.get("additionalProperties").is_some(), "{schema}");
-            assert!(!types.contains(&"integer") || shape::range(schema).is_some(), "{schema}");
-        }
-        walk(&schema());
+        shape::assert_known_keywords(&schema());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The identity headers: names that Envoy can set and remove, and that mean nothing else.
 
-use super::findings::Findings;
-use super::node::Node;
 use super::sections::IdentityHeaders;
+use crate::problem::Findings;
+use crate::yaml::Node;
 
 /// Headers with a meaning of their own. Hop-by-hop ones (RFC 9110 §7.6.1) end at the next proxy; the others would
 /// change where the message goes, how long it is, or who seems to have sent it.

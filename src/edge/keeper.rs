@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::bundle::{self, Files, Surroundings};
 use crate::config::{Config, KeySource, Profile};
 use crate::decision::binding::nonce::NonceKeys;
-use crate::decision::certificate::TrustBundle;
+use crate::decision::certificate::{CertificateSource, TrustBundle};
 use crate::decision::snapshot::{Bundle, Snapshot};
 use crate::decision::token::{Issuer, IssuerRules, Issuers, Keyring, KeysRefused};
 use crate::edge::clock;
@@ -69,7 +69,7 @@ impl Keeper {
         let nonces = nonce_keys(&config.proofs.nonce_key_files).map_err(|problem| problems.push(problem)).ok();
         let feeds = feeds(&config).map_err(|problem| problems.push(problem)).ok();
         keys.extend(feeds.iter().flat_map(Feeds::remembered));
-        let files = read_bundle(&config.bundle.directory).map_err(|problem| problems.push(problem)).ok();
+        let files = read_bundle(&config.bundle.directory).map_err(|found| problems.extend(found)).ok();
         let loaded = files.map(|files| (load_bundle(&config, &files), seen(&files)));
         let (Some((loaded, bundle_seen)), Some(nonces)) = (loaded, nonces) else { return Err(problems) };
         match loaded {
@@ -151,10 +151,10 @@ impl Keeper {
     fn look_at_bundle(&mut self, metrics: &Metrics) -> bool {
         let files = match read_bundle(&self.config.bundle.directory) {
             Ok(files) => files,
-            Err(problem) => {
+            Err(problems) => {
                 // Told once, until it can be read again.
                 if self.bundle_seen.take().is_some() {
-                    refused("bundle", metrics, Loaded::Bundle, &[problem]);
+                    refused("bundle", metrics, Loaded::Bundle, &problems);
                 }
                 return false;
             }
@@ -236,8 +236,17 @@ type LoadedBundle = Result<(Arc<Bundle>, Vec<Problem>), Vec<Problem>>;
 
 fn load_bundle(config: &Config, files: &Files) -> LoadedBundle {
     let issuers: Vec<IssuerRules> = config.issuers.iter().map(|issuer| issuer.rules.clone()).collect();
-    let surroundings = Surroundings { issuers: &issuers, fapi2: config.profile == Profile::Fapi2, now: clock::now() };
-    bundle::load(files, &surroundings).map(|(bundle, warnings)| (Arc::new(bundle), warnings))
+    let surroundings = Surroundings {
+        issuers: &issuers,
+        fapi2: config.profile == Profile::Fapi2,
+        certificates: config.certificate.rules.source != CertificateSource::None,
+        now: clock::now(),
+    };
+    let directory = &config.bundle.directory;
+    match bundle::load(files, &surroundings) {
+        Ok((bundle, warnings)) => Ok((Arc::new(bundle), in_directory(directory, warnings))),
+        Err(problems) => Err(in_directory(directory, problems)),
+    }
 }
 
 /// A problem with a file as a whole.
@@ -320,7 +329,12 @@ fn nonce_keys(paths: &[PathBuf]) -> Result<Arc<NonceKeys>, Problem> {
 }
 
 /// Reads the bundle's directory: symlinks are resolved once, and what was read is read again, so that a swap in between is noticed.
-fn read_bundle(directory: &Path) -> Result<Files, Problem> {
+fn read_bundle(directory: &Path) -> Result<Files, Vec<Problem>> {
+    let files = read_twice(directory).map_err(|problem| vec![problem])?;
+    Files::new(files).map_err(|problems| in_directory(directory, problems))
+}
+
+fn read_twice(directory: &Path) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
     let unreadable = |error: std::io::Error| {
         let what = format!("this directory cannot be read: {error}");
         whole(directory, what, "name a directory with schema.cedarschema, *.cedar, apis.yaml and clients.yaml")
@@ -342,7 +356,15 @@ fn read_bundle(directory: &Path) -> Result<Files, Problem> {
             "swap a symlink to a whole new one",
         ));
     }
-    Ok(Files::new(files))
+    Ok(files)
+}
+
+/// The bundle knows its files by name; people find them in the directory that config names.
+fn in_directory(directory: &Path, mut problems: Vec<Problem>) -> Vec<Problem> {
+    for problem in &mut problems {
+        problem.place.file = directory.join(&problem.place.file).display().to_string();
+    }
+    problems
 }
 
 /// The bundle's files; everything else in the directory is somebody else's.

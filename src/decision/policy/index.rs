@@ -81,6 +81,12 @@ impl PolicyIndex {
         self.actions.get(action)
     }
 
+    /// What a decision about an action looks at: the policies, and the action with its groups.
+    #[cfg(test)]
+    pub(crate) fn slice(&self, action: &str) -> Option<(&PolicySet, &Entities)> {
+        self.of(action).map(|sliced| (&sliced.policies, &sliced.entities))
+    }
+
     /// The `@reason` of a policy.
     pub(super) fn reason(&self, id: &PolicyId) -> Option<&str> {
         self.reasons.get(id).map(String::as_str)

@@ -9,24 +9,17 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::{Location, MessageFormatter as _, Spanned, UserMessageFormatter};
 
-use crate::problem::Problem;
-
-/// A line and a column, from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position {
-    pub line: usize,
-    pub column: usize,
-}
+use crate::problem::{Position, Problem};
 
 /// A value and where it begins.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub at: Position,
     pub kind: Kind,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Null,
     Bool(bool),
     Integer(i128),
@@ -39,7 +32,7 @@ pub(super) enum Kind {
 }
 
 #[derive(Debug)]
-pub(super) struct Key {
+pub(crate) struct Key {
     pub at: Position,
     pub name: String,
 }
@@ -47,16 +40,17 @@ pub(super) struct Key {
 impl Node {
     /// Reads one YAML document.
     pub fn parse(file: &str, source: &str) -> Result<Self, Problem> {
-        // An operator's file is small: these bounds are far above any real one, and stop an alias bomb at once.
+        // The largest file is a registry of clients, some ten nodes each: these bounds are far above any real one, and
+        // stop an alias bomb at once.
         let options = serde_saphyr::options! {
             budget: serde_saphyr::budget! {
-                max_events: 100_000,
-                max_nodes: 50_000,
+                max_events: 2_000_000,
+                max_nodes: 1_000_000,
                 max_aliases: 100,
                 max_anchors: 100,
                 max_depth: 16,
                 flow_nesting_limit: 16,
-                max_total_scalar_bytes: 1_048_576,
+                max_total_scalar_bytes: 8_388_608,
             },
             // Repeated keys are kept, to be reported all at once; `<<` is then a key like any other, and unknown.
             duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
@@ -66,7 +60,7 @@ impl Node {
             with_snippet: false,
         };
         serde_saphyr::from_str_with_options(source, options).map_err(|error| {
-            let at = Position::of(error.location());
+            let at = position(error.location());
             let what = format!("this is not YAML that can be read: {}", UserMessageFormatter.format_message(&error));
             Problem::at(file, source, at.line, at.column, what, "write one YAML document, indented with spaces")
         })
@@ -81,6 +75,12 @@ impl Node {
     pub fn present(&self, name: &str) -> Option<&Self> {
         let Kind::Map(entries) = &self.kind else { return None };
         entries.iter().find(|(key, _)| key.name == name).map(|(_, value)| value)
+    }
+
+    /// The key and the value of every entry, in the order of the file.
+    pub fn entries(&self) -> &[(Key, Self)] {
+        let Kind::Map(entries) = &self.kind else { return &[] };
+        entries
     }
 
     /// The item of a list; this node itself if there is no such item.
@@ -103,25 +103,29 @@ impl Node {
     }
 }
 
-impl Position {
-    fn of(location: Option<Location>) -> Self {
-        let from_one = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).max(1);
-        let (line, column) = location.map_or((1, 1), |location| (location.line(), location.column()));
-        Self { line: from_one(line), column: from_one(column) }
+impl From<&Node> for Position {
+    fn from(node: &Node) -> Self {
+        node.at
     }
+}
+
+fn position(location: Option<Location>) -> Position {
+    let from_one = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).max(1);
+    let (line, column) = location.map_or((1, 1), |location| (location.line(), location.column()));
+    Position { line: from_one(line), column: from_one(column) }
 }
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Kind>::deserialize(deserializer)?;
-        Ok(Self { at: Position::of(Some(spanned.referenced)), kind: spanned.value })
+        Ok(Self { at: position(Some(spanned.referenced)), kind: spanned.value })
     }
 }
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<String>::deserialize(deserializer)?;
-        Ok(Self { at: Position::of(Some(spanned.referenced)), name: spanned.value })
+        Ok(Self { at: position(Some(spanned.referenced)), name: spanned.value })
     }
 }
 

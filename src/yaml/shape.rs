@@ -4,11 +4,11 @@
 
 use serde_json::Value;
 
-use super::findings::Findings;
-use super::node::{Key, Kind, Node, Position};
+use super::node::{Key, Kind, Node};
+use crate::problem::{Findings, Position};
 
 /// Reports every value that the schema does not allow. `name` is the key that the node belongs to.
-pub(super) fn check(schema: &Value, node: &Node, name: &str, findings: &mut Findings) {
+pub(crate) fn check(schema: &Value, node: &Node, name: &str, findings: &mut Findings) {
     if !types(schema).any(|allowed| allowed == node.kind.json_type()) {
         let expected = types(schema).find(|allowed| *allowed != "null").unwrap_or("null");
         let what = format!("{} is {}, not {}", place_words(name), node.kind.words(), expected_words(expected));
@@ -45,14 +45,24 @@ pub(super) fn check(schema: &Value, node: &Node, name: &str, findings: &mut Find
 }
 
 fn check_keys(schema: &Value, node: &Node, entries: &[(Key, Node)], name: &str, findings: &mut Findings) {
-    let Some(known) = schema.get("properties").and_then(Value::as_object) else { return };
+    // A mapping of names that the writer chooses has no known keys, but one schema for all values.
+    let free = schema.get("additionalProperties").filter(|values| values.is_object());
+    let empty = serde_json::Map::new();
+    let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+    if entries.is_empty() && schema.get("minProperties").is_some() {
+        findings.error(
+            node.at,
+            format!("`{name}` is empty"),
+            "name at least one, or leave the key out if it is optional",
+        );
+    }
     let mut seen: Vec<&str> = Vec::new();
     for (key, value) in entries {
         if seen.contains(&key.name.as_str()) {
             findings.error(key.at, format!("`{}` is here twice", key.name), "keep one of the two");
         }
         seen.push(&key.name);
-        match known.get(&key.name) {
+        match known.get(&key.name).or(free) {
             Some(schema) => check(schema, value, &key.name, findings),
             None => findings.error(
                 key.at,
@@ -90,7 +100,7 @@ fn check_text(schema: &Value, at: Position, text: &str, name: &str, findings: &m
 }
 
 /// The types a schema allows.
-pub(super) fn types(schema: &Value) -> impl Iterator<Item = &str> {
+pub(crate) fn types(schema: &Value) -> impl Iterator<Item = &str> {
     // A choice among documented values has its type in each of them.
     let holder = schema.pointer("/oneOf/0").unwrap_or(schema);
     let (one, several) = match holder.get("type") {
@@ -101,7 +111,7 @@ pub(super) fn types(schema: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// The values a text may have, each with its meaning; none if any will do.
-pub(super) fn choices(schema: &Value) -> Vec<(&str, &str)> {
+pub(crate) fn choices(schema: &Value) -> Vec<(&str, &str)> {
     let plain = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
     let plain = plain.filter_map(Value::as_str).map(|choice| (choice, ""));
     let documented = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
@@ -110,13 +120,13 @@ pub(super) fn choices(schema: &Value) -> Vec<(&str, &str)> {
 }
 
 /// The least and the most of a number.
-pub(super) fn range(schema: &Value) -> Option<(i128, i128)> {
+pub(crate) fn range(schema: &Value) -> Option<(i128, i128)> {
     let bound = |keyword| schema.get(keyword).and_then(Value::as_i64).map(i128::from);
     Some((bound("minimum")?, bound("maximum")?))
 }
 
 /// The doc comment.
-pub(super) fn description(schema: Option<&Value>) -> &str {
+pub(crate) fn description(schema: Option<&Value>) -> &str {
     schema.and_then(|schema| schema.get("description")).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -154,12 +164,18 @@ fn type_remedy(schema: &Value, expected: &str, found: &Kind) -> String {
 }
 
 fn unknown_key_remedy<'a>(written: &str, known: impl Iterator<Item = &'a String> + Clone) -> String {
+    did_you_mean(written, known.map(String::as_str))
+}
+
+/// The nearest known name, or all of them.
+pub(crate) fn did_you_mean<'a>(written: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     // A third of the word may be wrong; a bare prefix or another word is no typing error.
     let tolerated = written.chars().count().div_euclid(3).max(1);
-    let nearest = known.clone().map(|key| (distance(written, key), key)).min();
+    let nearest = known.clone().map(|name| (distance(written, name), name)).min();
     match nearest {
-        Some((distance, key)) if distance <= tolerated => format!("did you mean `{key}`?"),
-        _ => format!("known here: {}", known.map(String::as_str).collect::<Vec<_>>().join(", ")),
+        Some((distance, name)) if distance <= tolerated => format!("did you mean `{name}`?"),
+        Some(_) => format!("known here: {}", known.collect::<Vec<_>>().join(", ")),
+        None => "nothing is known here".to_owned(),
     }
 }
 
@@ -205,4 +221,29 @@ impl Kind {
             Self::Map(_) => "a mapping of keys",
         }
     }
+}
+
+/// A keyword that the derivation writes and the check does not know would be a rule that is not kept.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+pub(crate) fn assert_known_keywords(schema: &Value) {
+    for (keyword, value) in schema.as_object().unwrap() {
+        match keyword.as_str() {
+            // What the check goes by.
+            "properties" => value.as_object().unwrap().values().for_each(assert_known_keywords),
+            "items" => assert_known_keywords(value),
+            "oneOf" => value.as_array().unwrap().iter().for_each(|each| assert!(each.get("const").is_some())),
+            "additionalProperties" if value.is_object() => assert_known_keywords(value),
+            "additionalProperties" => assert_eq!(value, false),
+            "minItems" | "minLength" | "minProperties" => assert_eq!(value, 1),
+            "minimum" | "maximum" => assert!(range(schema).is_some(), "{schema}"),
+            // The check goes by the first three, people and editors by the others.
+            "type" | "required" | "enum" | "$schema" | "title" | "description" | "default" | "format" => {}
+            other => panic!("{other}: {schema}"),
+        }
+    }
+    let types: Vec<_> = types(schema).collect();
+    assert!(!types.is_empty(), "{schema}");
+    assert!(!types.contains(&"object") || schema.get("additionalProperties").is_some(), "{schema}");
+    assert!(!types.contains(&"integer") || range(schema).is_some(), "{schema}");
 }

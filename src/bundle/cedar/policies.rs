@@ -1,0 +1,226 @@
+//! `*.cedar`: each policy on its own, then all of them against the schema.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationMode, Validator};
+
+use super::scan::{self, Token};
+use super::schema::ReadSchema;
+use super::{lint, report};
+use crate::bundle::files::{GUARDRAILS, is_policy_file};
+use crate::bundle::words::{NAME_REMEDY, check_prose, is_name};
+use crate::decision::policy::{AuthoredPolicy, IndexRefused, PolicyIndex};
+use crate::problem::{Findings, Problem};
+
+/// Every policy of the bundle, file by file.
+pub(in crate::bundle) struct Policies<'f> {
+    files: Vec<PolicyFile<'f>>,
+}
+
+struct PolicyFile<'f> {
+    name: &'f str,
+    source: &'f str,
+    findings: Findings<'f>,
+    policies: Vec<WrittenPolicy<'f>>,
+}
+
+/// A policy and where it is written.
+pub(super) struct WrittenPolicy<'f> {
+    /// Its id is its `@id`, or a stand-in if that is not sound.
+    pub policy: Policy,
+    reason: String,
+    /// Where its first token is.
+    start: usize,
+    /// Its tokens, annotations left out: the first is `permit` or `forbid`.
+    pub tokens: Vec<Token<'f>>,
+}
+
+impl WrittenPolicy<'_> {
+    pub fn effect_at(&self) -> usize {
+        self.tokens.first().map_or(self.start, |token| token.at)
+    }
+}
+
+/// Where the `@id`s are that are taken.
+type Taken<'f> = HashMap<String, (&'f str, usize)>;
+
+impl<'f> Policies<'f> {
+    /// Reads every policy file.
+    pub fn read(texts: &BTreeMap<&'f str, &'f str>) -> Self {
+        let mut taken = Taken::new();
+        let files = texts.iter().filter(|(name, _)| is_policy_file(name));
+        Self { files: files.map(|(name, source)| PolicyFile::read(name, source, &mut taken)).collect() }
+    }
+
+    /// Validates all policies, strictly and with warnings as errors, and looks for what Cedar allows and nobody means.
+    pub fn validate(&mut self, schema: &ReadSchema) {
+        let all = self.files.iter().flat_map(|file| file.policies.iter().map(|written| written.policy.clone()));
+        // Ids are unique: the stand-ins too.
+        let Ok(set) = PolicySet::from_policies(all) else { return };
+        let result = Validator::new(schema.schema.clone()).validate(&set, ValidationMode::Strict);
+        // One policy is judged once per principal and action: what is wrong in it is told once. What is impossible because
+        // of an error is no finding of its own.
+        let mut told = HashSet::new();
+        let mut broken = HashSet::new();
+        for error in result.validation_errors() {
+            broken.insert(error.policy_id().clone());
+            if told.insert((error.policy_id().clone(), report::offset(error))) {
+                self.report(error.policy_id(), error);
+            }
+        }
+        for warning in result.validation_warnings().filter(|warning| !broken.contains(warning.policy_id())) {
+            if told.insert((warning.policy_id().clone(), report::offset(warning))) {
+                self.report(warning.policy_id(), warning);
+            }
+        }
+        for file in &mut self.files {
+            for written in &file.policies {
+                lint::check_forbid(written, &mut file.findings);
+            }
+        }
+    }
+
+    fn report(&mut self, id: &PolicyId, diagnostic: &dyn miette::Diagnostic) {
+        for file in &mut self.files {
+            if let Some(written) = file.policies.iter().find(|written| written.policy.id() == id) {
+                report::add(diagnostic, file.source, written.start, 0, &mut file.findings);
+            }
+        }
+    }
+
+    /// Checks every client and API that a policy names.
+    pub fn check_names(&mut self, known: &lint::Names<'_>) {
+        for file in &mut self.files {
+            for written in &file.policies {
+                known.check(written, &mut file.findings);
+            }
+        }
+    }
+
+    /// What was found, and the policies by action.
+    pub fn finish(self, schema: Option<ReadSchema>, problems: &mut Vec<Problem>) -> Option<PolicyIndex> {
+        let mut authored = Vec::new();
+        for file in self.files {
+            problems.extend(file.findings.into_problems());
+            let guardrail = file.name == GUARDRAILS;
+            authored.extend(file.policies.into_iter().map(|written| AuthoredPolicy {
+                policy: written.policy,
+                guardrail,
+                reason: written.reason,
+            }));
+        }
+        let schema = schema.filter(|_| !problems.iter().any(Problem::is_error))?;
+        match schema.index(&authored) {
+            Ok(index) => Some(index),
+            Err(IndexRefused(why)) => {
+                let what = format!("the policies cannot be put together: {why}");
+                problems.push(Problem::at("schema.cedarschema", "", 1, 1, what, "correct ids and action groups"));
+                None
+            }
+        }
+    }
+}
+
+impl<'f> PolicyFile<'f> {
+    fn read(name: &'f str, source: &'f str, taken: &mut Taken<'f>) -> Self {
+        let mut file = Self { name, source, findings: Findings::new(name, source), policies: Vec::new() };
+        let tokens = scan::tokens(source);
+        for statement in scan::statements(&tokens) {
+            file.read_policy(statement, taken);
+        }
+        file
+    }
+
+    fn read_policy(&mut self, statement: &[Token<'f>], taken: &mut Taken<'f>) {
+        let (Some(first), Some(last)) = (statement.first(), statement.last()) else { return };
+        let text = self.source.get(first.at..last.end()).unwrap_or_default();
+        // `?` is in slots alone.
+        if let Some(slot) = statement.iter().find(|token| token.is("?")) {
+            self.findings.error(
+                self.findings.offset(slot.at),
+                "this is a template, and nothing fills its slots",
+                "write a policy: name the principal and the resource, or none",
+            );
+            return;
+        }
+        let policy = match Policy::parse(None, text) {
+            Ok(policy) => policy,
+            Err(errors) => return report::add(&errors, self.source, first.at, 0, &mut self.findings),
+        };
+        let (annotations, rest) = scan::annotations(statement);
+        let effect = rest.first().map_or(first.at, |token| token.at);
+        let place = |name: &str| annotations.iter().find(|each| each.name == name).map_or(effect, |each| each.at);
+        self.check_annotations(&policy, &place);
+        if self.name == GUARDRAILS && policy.effect() != Effect::Forbid {
+            self.findings.error(
+                self.findings.offset(effect),
+                "a guardrail permits nothing",
+                "write `forbid`, or move the policy to another file",
+            );
+        }
+        let id = self.check_id(&policy, place("id"), taken).unwrap_or_else(|| format!("{}:{}", self.name, first.at));
+        self.policies.push(WrittenPolicy {
+            reason: policy.annotation("reason").unwrap_or_default().to_owned(),
+            policy: policy.new_id(PolicyId::new(id)),
+            start: first.at,
+            tokens: rest.to_vec(),
+        });
+    }
+
+    fn check_annotations(&mut self, policy: &Policy, place: &dyn Fn(&str) -> usize) {
+        for (name, value) in policy.annotations() {
+            let at = self.findings.offset(place(name));
+            match name {
+                "id" | "reason" => {}
+                "mode" if value == "shadow" => self.findings.error(
+                    at,
+                    "@mode(\"shadow\") is not supported yet",
+                    "leave it out: the policy decides; or keep the policy out of the bundle",
+                ),
+                "mode" => self.findings.error(
+                    at,
+                    format!("@mode(\"{value}\") is no mode"),
+                    "leave @mode out: the policy decides",
+                ),
+                _ => self.findings.error(
+                    at,
+                    format!("the annotation @{name} means nothing"),
+                    "known here: @id(\"…\"), @reason(\"…\"); remarks go into comments",
+                ),
+            }
+        }
+        let at = self.findings.offset(place("reason"));
+        match policy.annotation("reason") {
+            Some(reason) => check_prose(reason, "@reason", at, &mut self.findings),
+            None => self.findings.error(
+                at,
+                "the policy has no @reason",
+                "add @reason(\"…\") before it: one sentence that logs and denials may show",
+            ),
+        }
+    }
+
+    /// The policy's `@id`, if it is sound and its own.
+    fn check_id(&mut self, policy: &Policy, at: usize, taken: &mut Taken<'f>) -> Option<String> {
+        let place = self.findings.offset(at);
+        let Some(id) = policy.annotation("id") else {
+            self.findings.error(
+                place,
+                "the policy has no @id",
+                "add @id(\"…\") before it: its name in decisions, logs and tests",
+            );
+            return None;
+        };
+        if !is_name(id) {
+            self.findings.error(place, format!("`{id}` is no id of a policy"), NAME_REMEDY);
+            return None;
+        }
+        if let Some((file, line)) = taken.get(id) {
+            let what = format!("the id `{id}` is taken by {file}, line {line}");
+            self.findings.error(place, what, "give each policy its own id");
+            return None;
+        }
+        taken.insert(id.to_owned(), (self.name, place.line));
+        Some(id.to_owned())
+    }
+}
