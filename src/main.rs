@@ -44,7 +44,8 @@ enum ConfigCommand {
 
 fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
-        Command::Serve { config } => operator::serve::run(&config, &mut io::stderr().lock()),
+        // Not locked: logs go to standard error too, from other threads.
+        Command::Serve { config } => operator::serve::run(&config, &mut io::stderr()),
         Command::Check { config } => operator::check::run(&config, &mut io::stdout().lock()),
         Command::Config { command: ConfigCommand::Schema } => operator::schema::run(&mut io::stdout().lock()),
     };

@@ -23,7 +23,7 @@ pub fn run(path: &Path, err: &mut impl Write) -> io::Result<ExitCode> {
         }
     };
     check::print(&prepared.warnings, err)?;
-    log::start(prepared.config.log.level);
+    let logs = log::start(prepared.config.log.level);
     let metrics = match Metrics::new() {
         Ok(metrics) => Arc::new(metrics),
         Err(error) => {
@@ -38,6 +38,8 @@ pub fn run(path: &Path, err: &mut impl Write) -> io::Result<ExitCode> {
             tracing::debug!(%error, "a socket file stays");
         }
     }
+    // What is queued is written before the last word.
+    drop(logs);
     match ended {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(ended) => {

@@ -1,5 +1,6 @@
 //! Structured logs: one JSON object a line; a line per denial, allows sampled.
 
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -7,7 +8,11 @@ use crate::config::Level;
 use crate::telemetry::record::DecisionRecord;
 
 /// Sends the process's logs to standard error as JSON. Only the first call of a process has an effect.
-pub fn start(level: Level) {
+///
+/// A thread of its own writes them: whoever reads the log may be slow or gone, and no check waits for that. What does not fit
+/// its queue is dropped. The logs end when the guard is dropped.
+#[must_use]
+pub fn start(level: Level) -> WorkerGuard {
     let level = match level {
         Level::Error => "error",
         Level::Warn => "warn",
@@ -16,16 +21,18 @@ pub fn start(level: Level) {
     };
     // Libraries at `warn`: what they tell below that may quote what they carry.
     let filter = EnvFilter::new(format!("warn,keybound={level}"));
+    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
     let subscriber = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_span_events(FmtSpan::NONE)
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .finish();
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         tracing::debug!("logs were started before");
     }
+    guard
 }
 
 /// Writes a decision, unless it is an allow outside the sample. `draw` is a random byte, so that 0 to 100 percent of 256 are kept.
