@@ -11,7 +11,6 @@ use crate::telemetry::record::DecisionRecord;
 ///
 /// A thread of its own writes them: whoever reads the log may be slow or gone, and no check waits for that. What does not fit
 /// its queue is dropped. The logs end when the guard is dropped.
-#[must_use]
 pub fn start(level: Level) -> WorkerGuard {
     let level = match level {
         Level::Error => "error",
