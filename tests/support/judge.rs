@@ -7,7 +7,7 @@ use keybound::decision::client::ClientId;
 use keybound::decision::denial::Denial;
 use keybound::decision::facts::{RawRequest, RequestFacts};
 use keybound::decision::{Decision, Examined, Verdict, examine};
-use keybound::proto::{CheckRequest, Entry, HeaderValue, HttpRequest};
+use keybound::edge::proto::{CheckRequest, Entry, HeaderValue, HttpRequest};
 use prost::Message as _;
 
 use super::request::Request;
@@ -158,6 +158,7 @@ fn outcome(verdict: Verdict) -> Outcome {
         Verdict::Allowed { nonce, .. } => passed("allowed", nonce),
         Verdict::Observed { .. } => passed("observed", None),
         Verdict::Public => passed("public", None),
+        Verdict::Answer(_) => passed("answered", None),
         Verdict::Denied(refusal) => Outcome {
             code: refusal.denial.slug(),
             status: refusal.denial.row().status,

@@ -86,6 +86,7 @@ impl Setting {
                 nonce_lifetime_seconds: NONCE_LIFETIME,
             }),
             nonces: Arc::new(NonceKeys::new(&MINTING_KEY, &[PREVIOUS_KEY.to_vec()])),
+            metadata: false,
             bundle: (self != Self::WithoutBundle).then(|| Arc::new(bundle())),
         }
     }
