@@ -18,15 +18,28 @@ const COUNT: usize = 1024;
 
 /// What a file, or several, held when it was last looked at.
 #[derive(Default)]
-pub struct Seen(Option<Vec<u8>>);
+pub enum Seen {
+    /// It was not looked at yet.
+    #[default]
+    Never,
+    /// It could not be read.
+    Unreadable,
+    /// The SHA-256 of its content.
+    Content(Vec<u8>),
+}
 
 impl Seen {
     /// Whether this is another content than last time; it is remembered.
     pub fn is_news(&mut self, content: &[u8]) -> bool {
         let hash = digest(&SHA256, content).as_ref().to_vec();
-        let news = self.0.as_ref() != Some(&hash);
-        self.0 = Some(hash);
+        let news = !matches!(self, Self::Content(last) if *last == hash);
+        *self = Self::Content(hash);
         news
+    }
+
+    /// Whether it could be read last time, or was not looked at; that it cannot be read is remembered.
+    pub fn is_lost_news(&mut self) -> bool {
+        !matches!(core::mem::replace(self, Self::Unreadable), Self::Unreadable)
     }
 }
 
@@ -121,6 +134,9 @@ mod tests {
         let mut seen = Seen::default();
         let news: Vec<_> = [&b""[..], b"", b"one", b"one", b"two", b"one"].map(|content| seen.is_news(content)).into();
         assert_eq!(news, [true, false, true, false, true, true]);
+        assert_eq!([seen.is_lost_news(), seen.is_lost_news()], [true, false], "told once");
+        assert!(seen.is_news(b"one"), "what comes back is news");
+        assert!(Seen::Never.is_lost_news(), "at the start everything is told");
     }
 
     #[test]

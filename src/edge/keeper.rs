@@ -31,8 +31,6 @@ pub struct Keeper {
     bundle: Option<Arc<Bundle>>,
     keys: BTreeMap<String, Arc<Keyring>>,
     seen: BTreeMap<String, Seen>,
-    /// What was told last of each kind of file, so that it is told once.
-    told: BTreeMap<&'static str, Vec<Problem>>,
     warnings: Vec<Problem>,
     half_taken: bool,
     feeds: Option<Feeds>,
@@ -55,7 +53,6 @@ impl Keeper {
             nonces: material::nonce_keys(&[]).map_err(one)?,
             bundle: None,
             seen: BTreeMap::new(),
-            told: BTreeMap::new(),
             warnings: Vec::new(),
             half_taken: false,
             feeds: Some(feeds),
@@ -137,13 +134,15 @@ impl Keeper {
             match look(self) {
                 Ok(taken) => {
                     if taken {
-                        tracing::info!(kind, revision = self.revision(), "new files are served");
+                        tracing::info!(what = kind, revision = self.revision(), "new files are served");
                         metrics.loaded(loaded, true);
-                        self.told.remove(kind);
                     }
                     changed |= taken;
                 }
-                Err(problems) => self.tell_refused(kind, loaded, problems, metrics),
+                Err(problems) => {
+                    metrics.loaded(loaded, false);
+                    tell_refused(kind, &problems);
+                }
             }
         }
         for warning in core::mem::take(&mut self.warnings) {
@@ -157,25 +156,21 @@ impl Keeper {
         self.bundle.as_ref().map(|bundle| bundle.revision.as_str())
     }
 
-    fn tell_refused(&mut self, kind: &'static str, loaded: Loaded, problems: Vec<Problem>, metrics: &Metrics) {
-        if self.told.get(kind) == Some(&problems) {
-            return;
-        }
-        metrics.loaded(loaded, false);
-        for problem in problems.iter().filter(|problem| problem.is_error()) {
-            let (place, what, remedy) = (place(problem), &problem.what, &problem.remedy);
-            tracing::error!(kind, place, problem = what, remedy, "refused; the last good one stays");
-        }
-        self.told.insert(kind, problems);
-    }
-
     /// Whether a file, by name, holds something else than when it was last looked at.
     fn is_news(&mut self, name: &str, content: &[u8]) -> bool {
         self.seen.entry(name.to_owned()).or_default().is_news(content)
     }
 
+    /// What could not be read is told once, until it can be read again.
+    fn unreadable(&mut self, name: &str, problems: Vec<Problem>) -> Look {
+        if self.seen.entry(name.to_owned()).or_default().is_lost_news() { Err(problems) } else { Ok(false) }
+    }
+
     fn look_at_bundle(&mut self) -> Look {
-        let files = files::bundle(&self.config.bundle.directory)?;
+        let files = match files::bundle(&self.config.bundle.directory) {
+            Ok(files) => files,
+            Err(problems) => return self.unreadable("bundle", problems),
+        };
         if !self.is_news("bundle", files.revision().as_bytes()) {
             return Ok(false);
         }
@@ -201,7 +196,7 @@ impl Keeper {
                     Err(problem) => problems.push(problem),
                 },
                 Ok(_) => {}
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.extend(self.unreadable(name, vec![problem]).err().unwrap_or_default()),
             }
         }
         // One issuer's bad file must not hold up another one's new keys.
@@ -213,7 +208,10 @@ impl Keeper {
         let config = Arc::clone(&self.config);
         let Some(path) = &config.certificate.trust_bundle else { return Ok(false) };
         let one = |problem| vec![problem];
-        let bytes = files::read(path, FILE_BYTES).map_err(one)?;
+        let bytes = match files::read(path, FILE_BYTES) {
+            Ok(bytes) => bytes,
+            Err(problem) => return self.unreadable("trust bundle", one(problem)),
+        };
         if !self.is_news("trust bundle", &bytes) {
             return Ok(false);
         }
@@ -226,7 +224,10 @@ impl Keeper {
         let paths = &config.proofs.nonce_key_files;
         let one = |problem| vec![problem];
         let read = |path: &PathBuf| Ok((path.clone(), files::read(path, *material::NONCE_KEY_BYTES.end())?));
-        let keys: Vec<_> = paths.iter().map(read).collect::<Result<_, Problem>>().map_err(one)?;
+        let keys: Vec<_> = match paths.iter().map(read).collect::<Result<_, Problem>>() {
+            Ok(keys) => keys,
+            Err(problem) => return self.unreadable("nonce keys", one(problem)),
+        };
         let all: Vec<u8> = keys.iter().flat_map(|(_, key)| [&key.len().to_be_bytes()[..], key].concat()).collect();
         if keys.is_empty() || !self.is_news("nonce keys", &all) {
             return Ok(false);
@@ -245,6 +246,13 @@ const KINDS: [Kind; 4] = [
     ("nonce keys", Loaded::Nonces, Keeper::look_at_nonces),
     ("bundle", Loaded::Bundle, Keeper::look_at_bundle),
 ];
+
+fn tell_refused(kind: &str, problems: &[Problem]) {
+    for problem in problems.iter().filter(|problem| problem.is_error()) {
+        let (place, said, remedy) = (place(problem), &problem.what, &problem.remedy);
+        tracing::error!(what = kind, place, problem = said, remedy, "refused; the last good one stays");
+    }
+}
 
 fn place(problem: &Problem) -> String {
     format!("{}:{}:{}", problem.place.file, problem.place.line, problem.place.column)
