@@ -242,7 +242,7 @@ pub fn resolve<'s>(inventory: &'s Inventory, facts: &RequestFacts<'_>) -> Result
     let (candidates, exact) = if let Some(list) = routes.exact.get(facts.path()) {
         (list.as_slice(), true)
     } else {
-        // `/users/%40me` beside `/users/@me` and `/users/{id}`: one operation to us, the other to a server that decodes first.
+        // `/items/%40me` beside `/items/@me` and `/items/{id}`: one operation to us, the other to a server that decodes first.
         if octets(facts.path()).is_none_or(|path| routes.decoded.contains(&path)) {
             return Err(Denial::RequestTargetAmbiguous);
         }
