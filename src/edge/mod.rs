@@ -9,6 +9,7 @@ pub mod health;
 pub mod jwks;
 pub mod keeper;
 pub mod listen;
+pub mod plain;
 pub mod proto;
 pub mod public;
 pub mod reply;
