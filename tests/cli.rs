@@ -126,8 +126,8 @@ const BROKEN: &[(&str, &str, &str, &str, &str)] = &[
     ("policies/payments.cedar", "context.token.age_seconds", "context.token.age", "policies/payments.cedar:", "age"),
     (
         "policies/guardrails.cedar",
-        "forbid (principal is Client, action, resource)",
-        "permit (principal is Client, action, resource)",
+        "forbid (principal, action, resource)",
+        "permit (principal, action, resource)",
         "policies/guardrails.cedar:",
         "forbid",
     ),
