@@ -11,6 +11,7 @@ pub mod jwks;
 pub mod keeper;
 pub mod listen;
 pub mod material;
+pub mod plain;
 pub mod proto;
 pub mod public;
 pub mod reply;

@@ -83,11 +83,13 @@ fn identity_headers(
     configured.map(|(name, value)| (name.clone(), value.map(field_value))).collect()
 }
 
-/// A claim's text as a field value: visible ASCII stays, everything else and `%` itself is percent-encoded, so that no two
+/// A claim's text as a field value: visible ASCII stays, everything else is percent-encoded, and so are `%` itself and the comma,
+/// which makes a list of one value for who reads fields as lists (RFC 9110 §5.3), so that no two
 /// identities read alike and none breaks the header.
 fn field_value(text: &str) -> String {
     let encoded = text.bytes().map(|byte| match byte {
         b'%' => "%25".to_owned(),
+        b',' => "%2C".to_owned(),
         graphic if graphic.is_ascii_graphic() => char::from(graphic).to_string(),
         other => format!("%{other:02X}"),
     });
@@ -179,4 +181,18 @@ fn metadata(record: &DecisionRecord<'_>) -> Struct {
         fields.push(("waived", list(waived)));
     }
     Struct { fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_one_value_on_one_line() {
+        assert_eq!(field_value("https://as.test#robot-1"), "https://as.test#robot-1");
+        assert_eq!(field_value("a,root"), "a%2Croot");
+        assert_eq!(field_value("a\r\nx: y"), "a%0D%0Ax:%20y");
+        assert_eq!(field_value("100%2C"), "100%252C");
+        assert_eq!(field_value("\u{e9}"), "%C3%A9");
+    }
 }

@@ -22,6 +22,7 @@ use crate::edge::health::Health;
 use crate::edge::jwks::Feeds;
 use crate::edge::keeper::Keeper;
 use crate::edge::listen::{BACKLOG, Connection, Door, Listener};
+use crate::edge::plain::PlainListener;
 use crate::edge::service::CheckService;
 use crate::edge::spent::memory::Memory;
 use crate::edge::{clock, proto, public};
@@ -190,7 +191,7 @@ async fn plain(address: Option<std::net::SocketAddr>) -> Result<Option<TcpListen
 
 async fn serve_plain(listener: Option<TcpListener>, routes: axum::Router) -> io::Result<()> {
     match listener {
-        Some(listener) => axum::serve(listener, routes).await,
+        Some(listener) => axum::serve(PlainListener::new(listener), routes).await,
         None => std::future::pending().await,
     }
 }

@@ -217,6 +217,11 @@ fn bundle() -> Bundle {
         api(OBSERVED, false, Leniency { relaxed: observed, exceptions: Vec::new() }),
         api(NONCED, true, Leniency::default()),
     ];
+    bundle_of(apis)
+}
+
+/// The bundle with these APIs.
+pub fn bundle_of(apis: Vec<Api>) -> Bundle {
     let robot = ClientId { issuer: ISSUER.to_owned(), id: "robot 1".to_owned() };
     let registration = Registration {
         owner: "team".to_owned(),
@@ -232,7 +237,8 @@ fn bundle() -> Bundle {
     }
 }
 
-fn api(host: &str, nonces: bool, leniency: Leniency) -> Api {
+/// An API at a host, which is also its id.
+pub fn api(host: &str, nonces: bool, leniency: Leniency) -> Api {
     let operation = |path: &str, action: &str, scopes: &[&str], public: bool| Operation {
         methods: vec!["GET".to_owned()],
         path: PathTemplate::parse(path).unwrap(),

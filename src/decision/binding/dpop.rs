@@ -15,6 +15,7 @@ pub struct CheckedProof {
     issued: NumericDate,
     key_thumbprint: [u8; 32],
     nonce: Option<Nonce>,
+    carries_nonce: bool,
 }
 
 /// A nonce of ours that a proof carried.
@@ -33,6 +34,11 @@ impl CheckedProof {
     /// `iat`.
     pub(super) fn issued(&self) -> NumericDate {
         self.issued
+    }
+
+    /// Whether it carries a nonce, asked for or not.
+    pub(super) fn carries_nonce(&self) -> bool {
+        self.carries_nonce
     }
 
     /// When the nonce it carries was minted.
@@ -108,6 +114,7 @@ pub fn check(proof: &[u8], bound_key: &[u8; 32], sender: &Sender<'_, '_>) -> Res
         issued: claims.issued,
         key_thumbprint: *key.thumbprint(),
         nonce,
+        carries_nonce: claims.nonce.is_some(),
     })
 }
 

@@ -8,6 +8,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use super::{BoundSender, ProofMethod, Sender, dpop};
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
+use crate::decision::limits;
 
 /// What must be remembered before the walk may go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,9 @@ pub enum Spending {
 impl Spend {
     pub(super) fn new(sender: &Sender<'_, '_>, key: &[u8; 32], proof: &dpop::CheckedProof) -> Self {
         let (age, ahead) = dpop::window_seconds(sender);
+        // The API may come to demand nonces while this proof is remembered, and then takes it for longer.
+        let wider = if proof.carries_nonce() { limits::NONCE_IAT_WINDOW_SECONDS } else { 0 };
+        let (age, ahead) = (age.max(wider), ahead.max(wider));
         let issued = proof.issued().floor;
         Self {
             key: spend_key(sender.facts.point(), key, proof.token_id()),

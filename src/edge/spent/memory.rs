@@ -16,13 +16,15 @@ use crate::decision::binding::{Spend, Spending};
 const SHARDS: usize = 64;
 /// How long a bucket is. Entries live up to this much longer than they must.
 const BUCKET_SECONDS: i64 = 32;
+/// Clients of a shard that are kept without asking who is gone.
+const CLIENTS: usize = 64;
 
 /// Spent proofs in memory.
 pub struct Memory {
     /// Keyed per process, so that nobody can choose keys that meet in one shard.
     hasher: RandomState,
     proofs: Vec<Mutex<Shard>>,
-    clients: Vec<Mutex<HashMap<u64, Buckets<usize>>>>,
+    clients: Vec<Mutex<Clients>>,
     entries: AtomicUsize,
     capacity: usize,
     share: usize,
@@ -43,6 +45,39 @@ struct Proofs {
 impl Default for Proofs {
     fn default() -> Self {
         Self { keys: HashSet::new(), made_at: i64::MIN }
+    }
+}
+
+/// A part of the clients, with how many proofs of each are remembered.
+struct Clients {
+    counts: HashMap<u64, Buckets<usize>>,
+    /// How many there may be before those are forgotten of whom nothing is remembered.
+    tidy_at: usize,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self { counts: HashMap::new(), tidy_at: CLIENTS }
+    }
+}
+
+impl Clients {
+    /// What a client has taken. Clients come and go, so those who are gone are forgotten, each time that they have doubled.
+    fn of(&mut self, client: u64, now: i64) -> &mut Buckets<usize> {
+        if self.counts.len() >= self.tidy_at {
+            self.forget_idle(now);
+            self.tidy_at = self.counts.len().saturating_mul(2).max(CLIENTS);
+        }
+        let counts = self.counts.entry(client).or_default();
+        drop_expired(counts, now, |_, _| ());
+        counts
+    }
+
+    fn forget_idle(&mut self, now: i64) {
+        self.counts.retain(|_, counts| {
+            drop_expired(counts, now, |_, _| ());
+            !counts.is_empty()
+        });
     }
 }
 
@@ -123,8 +158,7 @@ impl Memory {
         }
         let client = self.hasher.hash_one(&spend.client);
         let Some(mut clients) = lock(&self.clients, client) else { return Spending::Full };
-        let counts = clients.entry(client).or_default();
-        drop_expired(counts, now, |_, _| ());
+        let counts = clients.of(client, now);
         let taken: usize = counts.iter().map(|(_, count)| *count).sum();
         if taken >= self.share {
             return Spending::ShareExceeded;
@@ -154,10 +188,7 @@ impl Memory {
                 self.forget_expired(&mut held(shard), now);
             }
             for shard in &self.clients {
-                held(shard).retain(|_, counts| {
-                    drop_expired(counts, now, |_, _| ());
-                    !counts.is_empty()
-                });
+                held(shard).forget_idle(now);
             }
         }
         Spending::Full
@@ -298,6 +329,19 @@ mod tests {
         assert_eq!(outcomes.last(), Some(&Spending::ShareExceeded));
         assert_eq!(memory.spend(&spend(900, "other"), NOW), Spending::Fresh);
         assert_eq!(memory.spend(&spend(0, "flood"), NOW), Spending::Replayed, "nothing was evicted");
+    }
+
+    #[test]
+    fn dp_41_clients_that_are_gone_take_no_room() {
+        let memory = memory(1_000_000, 10);
+        let mut now = NOW;
+        for key in 0..100_000 {
+            now = NOW + i64::try_from(key / 100).unwrap();
+            let one = Spend { made_at: now, until: now + 70, ..spend(key, &format!("client {key}")) };
+            assert_eq!(memory.spend(&one, now), Spending::Fresh);
+        }
+        let known: usize = memory.clients.iter().map(|shard| held(shard).counts.len()).sum();
+        assert!(known < 40_000, "{known} clients are known, of whom about 10,000 have proofs, at {now}");
     }
 
     #[test]
