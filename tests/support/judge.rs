@@ -1,5 +1,7 @@
 //! One request judged by the whole path minus the socket: the bytes of a CheckRequest in, what the client sees out.
 
+use std::sync::Arc;
+
 use keybound::config::Upstream;
 use keybound::decision::Decision;
 use keybound::edge::gate;
@@ -28,23 +30,22 @@ pub struct Outcome {
 }
 
 /// What is remembered of spent proofs.
-pub struct Memory(memory::Memory);
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self(memory::Memory::new(100_000, 100, i64::MIN))
-    }
-}
+pub struct Memory(Arc<memory::Memory>);
 
 impl Memory {
-    /// A memory of this capacity, of which one client may take a share.
-    pub fn small(capacity: usize, share_percent: u8) -> Self {
-        Self(memory::Memory::new(capacity, share_percent, i64::MIN))
+    /// Room for this many proofs, of which one client may take this many percent.
+    pub fn new(capacity: usize, share_percent: u8) -> Self {
+        Self(Arc::new(memory::Memory::new(capacity, share_percent, i64::MIN)))
     }
 
     /// Everything is lost, as at a start: proofs that could have been spent before are refused.
     pub fn forget(&mut self, now: i64) {
-        self.0 = memory::Memory::new(100_000, 100, now + FUTURE_SKEW);
+        self.0 = Arc::new(memory::Memory::new(100_000, 100, now + FUTURE_SKEW));
+    }
+
+    /// For a gate.
+    pub fn shared(&self) -> Arc<memory::Memory> {
+        Arc::clone(&self.0)
     }
 }
 
