@@ -25,12 +25,19 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// The directory of this run; what the run before left is gone.
+/// A fresh directory of this run. The last run's stays for whoever wonders why it failed, until the next begins.
 pub fn directory() -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance-envoy");
-    if directory.exists() {
-        std::fs::remove_dir_all(&directory).expect("a directory of ours");
+    const PREFIX: &str = "conformance-";
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for entry in std::fs::read_dir(all).expect("target/tmp").flatten() {
+        let name = entry.file_name();
+        let id = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        if id.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            // Another run may be at it too.
+            std::fs::remove_dir_all(entry.path()).unwrap_or_default();
+        }
     }
+    let directory = all.join(format!("{PREFIX}{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory");
     directory
 }
