@@ -77,7 +77,8 @@ fn mt_02() -> Vec<Row> {
     vec![
         mismatch("another client's certificate is refused", &pki().other),
         mismatch("the client's renewed certificate, with the same key, is refused", &pki().renewed),
-        mismatch("a certificate with the same names by nobody we know is refused", &pki().rogue),
+        mismatch("a certificate with the same names by nobody we know is refused", &pki().rogue)
+            .envoy(Envoy::TurnsAway),
         row(
             "MT-02",
             "the token of the renewed certificate is allowed with it",
@@ -172,6 +173,9 @@ fn mt_04_members() -> Vec<Row> {
     ]
 }
 
+/// The certificate of RFC 8705 Appendix A is known without its key.
+const UNPUBLISHED: Envoy = Envoy::CannotSend("the key of the published certificate is not published");
+
 fn mt_05() -> Vec<Row> {
     const PUBLISHED: &str = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0";
     let published =
@@ -183,8 +187,10 @@ fn mt_05() -> Vec<Row> {
             "the example of RFC 8705 Appendix A, X.509 v1 and expired, has the published thumbprint",
             published,
             allow(),
-        ),
-        row("MT-05", "an expired certificate still has its thumbprint, where nobody verifies chains", expired, allow()),
+        )
+        .envoy(UNPUBLISHED),
+        row("MT-05", "an expired certificate still has its thumbprint, where nobody verifies chains", expired, allow())
+            .envoy(Envoy::TurnsAway),
         row(
             "MT-05",
             "a token for the published certificate is refused with another",
@@ -218,7 +224,8 @@ fn mt_07() -> Vec<Row> {
             "from a peer whose identity begins like the listed one it is refused",
             two_hops().peer(&format!("{GATEWAY}-2")),
             untrusted(),
-        ),
+        )
+        .envoy(Envoy::CannotSend("nobody has a certificate with this identity")),
         row("MT-07", "one hop: from the listed peer the last element is allowed", one_hop(), allow()),
         row("MT-07", "one hop: from a peer that is not listed it is refused", one_hop().peer(stranger), untrusted()),
         row("MT-07", "one hop: from a peer without identity it is refused", one_hop().peer(""), untrusted()),
@@ -318,7 +325,8 @@ fn mt_09() -> Vec<Row> {
             "a rogue certificate binds, where nobody vouches for chains",
             good_mtls_with(&pki().rogue),
             allow(),
-        ),
+        )
+        .envoy(Envoy::TurnsAway),
         row("MT-09", "where Envoy vouches for the chain, policy sees the SPIFFE id", workload(), allow()),
         row(
             "MT-09",
@@ -332,23 +340,26 @@ fn mt_09() -> Vec<Row> {
             "a certificate without names has no SPIFFE id",
             bound_to(&pki().published),
             policy("policy_forbidden"),
-        ),
+        )
+        .envoy(UNPUBLISHED),
         row(
             "MT-09",
             "where our own trust bundle vouches for the chain, policy sees the SPIFFE id",
             ours(&pki().client),
             allow(),
         ),
-        row("MT-09", "a rogue certificate does not lead to our trust bundle", ours(&pki().rogue), untrusted()),
-        row("MT-09", "an expired certificate does not either", ours(&pki().expired), untrusted()),
-        row("MT-09", "nor does one of X.509 v1", ours(&pki().published), untrusted()),
+        row("MT-09", "a rogue certificate does not lead to our trust bundle", ours(&pki().rogue), untrusted())
+            .envoy(Envoy::TurnsAway),
+        row("MT-09", "an expired certificate does not either", ours(&pki().expired), untrusted())
+            .envoy(Envoy::TurnsAway),
+        row("MT-09", "nor does one of X.509 v1", ours(&pki().published), untrusted()).envoy(UNPUBLISHED),
         row(
             "MT-09",
             "a rogue certificate beside a DPoP-bound token is refused too, where our bundle vouches",
             good().under(Setting::VerifiedByKeybound).certificate(&pki().rogue),
             binding("certificate_untrusted"),
         )
-        .envoy(Envoy::CannotSend("Envoy ends the connection, unless it forwards unverified certificates")),
+        .envoy(Envoy::TurnsAway),
     ]
 }
 

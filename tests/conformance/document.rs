@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::family::{FAMILIES, Family};
+use crate::row::Envoy;
 
 const HEAD: &str = "\
 # Conformance
@@ -13,18 +14,25 @@ against one memory of spent proofs, judged in both header encodings of Envoy (th
 The code is the one that operators see; the error is the one that the client is told in `WWW-Authenticate`, whose fields the tests
 compare whole. Every refused request is also judged unchanged, and then it is allowed.
 
+The last column says what becomes of the row behind a real Envoy 1.40 with the settings of `deploy/envoy/envoy.yaml`, in both
+encodings: *same* verdict with the same answer; stopped *by Envoy*, which asks nobody; *no handshake*, because the certificate does
+not lead to the CA; *rewritten* by Envoy before it asks, and then judged and served as rewritten; or *not sent*, because no client
+can. Listeners for rows whose certificate comes in a header forward it, as behind a hop that writes it.
+
 Rendered from `tests/conformance/`; `UPDATE_DOCS=1 cargo test --test conformance` writes it anew.
 ";
 
 fn render() -> String {
     let mut text = HEAD.to_owned();
-    let (mut rows, mut refusing) = (0, 0);
+    let (mut rows, mut refusing, mut sent) = (0, 0, 0);
     let mut sections = String::new();
     for family in FAMILIES {
         let (of_family, refused) = section(&mut sections, family);
         (rows, refusing) = (rows + of_family, refusing + refused);
+        sent += family.table().iter().filter(|row| !matches!(row.envoy, Envoy::CannotSend(_))).count();
     }
-    writeln!(text, "\n{rows} rows, {refusing} of them with a refusal.").unwrap();
+    writeln!(text, "\n{rows} rows, {refusing} of them with a refusal, {sent} of them through a real Envoy too.")
+        .unwrap();
     text.push_str(&sections);
     text
 }
@@ -33,11 +41,11 @@ fn render() -> String {
 fn section(text: &mut String, family: &Family) -> (usize, usize) {
     let rows = family.table();
     writeln!(text, "\n## {}: {}\n", family.prefix, family.title).unwrap();
-    text.push_str("| clause | what holds | verdict | error |\n|---|---|---|---|\n");
+    text.push_str("| clause | what holds | verdict | error | through Envoy |\n|---|---|---|---|---|\n");
     for row in &rows {
         let error = row.steps.iter().rev().find_map(|step| step.expect.error()).unwrap_or_default();
         let sentence = cell(&row.sentence);
-        writeln!(text, "| {} | {sentence} | {} | {error} |", row.id, row.expected()).unwrap();
+        writeln!(text, "| {} | {sentence} | {} | {error} | {} |", row.id, row.expected(), through(&row.envoy)).unwrap();
     }
     if !family.throughout.is_empty() {
         text.push_str("\nChecked on every answer of every row:\n\n");
@@ -48,6 +56,16 @@ fn section(text: &mut String, family: &Family) -> (usize, usize) {
         list(text, family.left_out);
     }
     (rows.len(), rows.iter().filter(|row| row.refuses()).count())
+}
+
+fn through(envoy: &Envoy) -> String {
+    match envoy {
+        Envoy::Same => "same".to_owned(),
+        Envoy::Stops(status) => format!("{status} by Envoy"),
+        Envoy::TurnsAway => "no handshake".to_owned(),
+        Envoy::Becomes(expect) => format!("rewritten: {expect}"),
+        Envoy::CannotSend(why) => format!("not sent: {why}"),
+    }
 }
 
 fn list(text: &mut String, items: &[(&str, &str)]) {

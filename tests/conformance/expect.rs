@@ -216,8 +216,8 @@ pub const fn policy(code: &'static str) -> Expect {
     Expect::new(code, 403, &[])
 }
 
-/// More than its share.
-pub const fn busy(code: &'static str) -> Expect {
+/// More than the client's share.
+pub const fn too_many(code: &'static str) -> Expect {
     Expect::new(code, 429, &[])
 }
 

@@ -32,6 +32,7 @@ mod dpop;
 mod jose;
 mod jwt_practice;
 mod own;
+mod through_envoy;
 mod thumbprint;
 mod xfcc;
 
@@ -71,7 +72,7 @@ fn jb_rfc_8725_best_practice() {
 }
 
 #[test]
-fn jw_rfc_7515_7517_7518_jose() {
+fn jw_rfc_7515_jose() {
     check("JW");
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::expect::Expect;
-use crate::support::{Good, Memory, Outcome};
+use crate::support::{Good, Outcome};
 
 /// One row of the table.
 #[derive(Clone)]
@@ -16,8 +16,8 @@ pub struct Row {
     pub steps: Vec<Step>,
     /// What a real Envoy in front makes of it.
     pub envoy: Envoy,
-    /// Capacity of the memory of spent proofs and one client's share of it in percent, if it is small.
-    small: Option<(usize, u8)>,
+    /// How many proofs are remembered, and how many percent of them for one client.
+    pub room: (usize, u8),
     clock: i64,
     lost: Option<i64>,
 }
@@ -54,6 +54,8 @@ pub enum Envoy {
     Same,
     /// Envoy answers with this status and does not ask.
     Stops(u16),
+    /// Envoy ends the handshake.
+    TurnsAway,
     /// Envoy writes the request anew before it asks; then this.
     Becomes(Expect),
     /// No client can send it; says why.
@@ -62,8 +64,15 @@ pub enum Envoy {
 
 /// A row of one request.
 pub fn row(id: &'static str, sentence: impl Into<String>, request: Good, expect: Expect) -> Row {
-    let sentence = sentence.into();
-    let row = Row { id, sentence, steps: Vec::new(), envoy: Envoy::Same, small: None, clock: 0, lost: None };
+    let row = Row {
+        id,
+        sentence: sentence.into(),
+        steps: Vec::new(),
+        envoy: Envoy::Same,
+        room: (1000, 100),
+        clock: 0,
+        lost: None,
+    };
     row.then(request, expect)
 }
 
@@ -99,15 +108,10 @@ impl Row {
         self
     }
 
-    /// With a memory for this many spent proofs, of which one client may take a share.
-    pub fn small_memory(mut self, capacity: usize, share_percent: u8) -> Self {
-        self.small = Some((capacity, share_percent));
+    /// The memory of spent proofs has this room, of which one client may take this many percent.
+    pub fn room(mut self, proofs: usize, share_percent: u8) -> Self {
+        self.room = (proofs, share_percent);
         self
-    }
-
-    /// The memory that its requests are judged against.
-    pub fn memory(&self) -> Memory {
-        self.small.map_or_else(Memory::default, |(capacity, share_percent)| Memory::small(capacity, share_percent))
     }
 
     /// What a real Envoy makes of it, if not the same.

@@ -43,6 +43,7 @@ fn note(envoy: &Envoy) -> String {
     match envoy {
         Envoy::Same => String::new(),
         Envoy::Stops(status) => format!(" (Envoy: {status} itself)"),
+        Envoy::TurnsAway => " (Envoy: ends the handshake)".to_owned(),
         Envoy::Becomes(expect) => format!(" (behind Envoy: {expect})"),
         Envoy::CannotSend(why) => format!(" (not through Envoy: {why})"),
     }
@@ -83,7 +84,8 @@ impl<'r> Judging<'r> {
     }
 
     fn run(mut self) -> Vec<String> {
-        let mut memory = self.row.memory();
+        let (proofs, share_percent) = self.row.room;
+        let mut memory = Memory::new(proofs, share_percent);
         let mut seen: Vec<Outcome> = Vec::new();
         let mut last = None;
         for (index, step) in self.row.steps.iter().enumerate() {
@@ -119,7 +121,7 @@ impl<'r> Judging<'r> {
         if self.twins.contains(&(good.base().to_owned(), self.encoding.name())) {
             return;
         }
-        let outcome = judge(&good.twin().build(), self.encoding, &mut Memory::default(), NOW);
+        let outcome = judge(&good.twin().build(), self.encoding, &mut Memory::new(1, 100), NOW);
         if allow().is(&outcome) {
             self.twins.insert((good.base().to_owned(), self.encoding.name()));
         } else {

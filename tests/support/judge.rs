@@ -1,6 +1,7 @@
 //! One request judged: the bytes of a CheckRequest in, and what the client sees, read from the bytes of the CheckResponse by
 //! another crate than the one that wrote them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use envoy_types::pb::envoy::config::core::v3::HeaderValueOption;
@@ -31,26 +32,26 @@ pub struct Outcome {
 
 /// What is remembered of spent proofs.
 pub struct Memory {
-    spent: SpentProofs,
+    spent: Arc<SpentProofs>,
     room: (usize, u8),
 }
 
-impl Default for Memory {
-    fn default() -> Self {
-        Self::small(100_000, 100)
-    }
-}
-
 impl Memory {
-    /// A memory of this capacity, of which one client may take a share.
-    pub fn small(capacity: usize, share_percent: u8) -> Self {
-        Self { spent: SpentProofs::new(capacity, share_percent, i64::MIN), room: (capacity, share_percent) }
+    /// Room for this many proofs, of which one client may take this many percent.
+    pub fn new(capacity: usize, share_percent: u8) -> Self {
+        let spent = Arc::new(SpentProofs::new(capacity, share_percent, i64::MIN));
+        Self { spent, room: (capacity, share_percent) }
     }
 
     /// Everything is lost, as at a start: proofs that could have been spent before are refused.
     pub fn forget(&mut self, now: i64) {
         let (capacity, share_percent) = self.room;
-        self.spent = SpentProofs::new(capacity, share_percent, now + FUTURE_SKEW);
+        self.spent = Arc::new(SpentProofs::new(capacity, share_percent, now + FUTURE_SKEW));
+    }
+
+    /// For a gate.
+    pub fn shared(&self) -> Arc<SpentProofs> {
+        Arc::clone(&self.spent)
     }
 }
 

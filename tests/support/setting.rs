@@ -25,7 +25,7 @@ pub enum Setting {
     VerifiedByKeybound,
     /// No certificate source.
     WithoutCertificates,
-    /// No bundle has been loaded.
+    /// No bundle has been loaded yet.
     WithoutBundle,
     /// The profile `fapi2`.
     Fapi2,
@@ -87,14 +87,7 @@ impl Setting {
             }),
             nonces: Arc::new(NonceKeys::new(&MINTING_KEY, &[PREVIOUS_KEY.to_vec()])),
             metadata: false,
-            bundle: (self != Self::WithoutBundle).then(|| {
-                Arc::new(Bundle {
-                    revision: "tests".to_owned(),
-                    inventory: inventory(),
-                    clients: registry(),
-                    policies: policies(),
-                })
-            }),
+            bundle: (self != Self::WithoutBundle).then(|| Arc::new(bundle())),
         }
     }
 
@@ -145,6 +138,10 @@ impl Setting {
         };
         Some(TrustBundle::from_pem(pem.as_bytes()).expect("a trust bundle"))
     }
+}
+
+fn bundle() -> Bundle {
+    Bundle { revision: "tests".to_owned(), inventory: inventory(), clients: registry(), policies: policies() }
 }
 
 /// A nonce of ours for an API.

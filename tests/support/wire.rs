@@ -15,7 +15,7 @@ use prost::Message as _;
 use super::request::Request;
 
 /// How Envoy writes headers: `encode_raw_headers` off or on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// The map `headers`.
     Map,

@@ -100,8 +100,21 @@ fn ec_03() -> Vec<Row> {
         "/items/%40all",
     ]
     .into_iter()
-    .map(|path| ambiguous("EC-03", path))
+    .map(|path| ambiguous("EC-03", path).envoy(path_at_envoy(path)))
     .collect()
+}
+
+/// `normalize_path` decodes what needs no escape, turns a backslash and takes the authority out of an absolute form; what begins
+/// with no slash or has odd bytes is stopped.
+fn path_at_envoy(path: &str) -> Envoy {
+    match path {
+        "https://rs.example.com/items/7" | "/items\\7" | "/%69tems/7" | "/items/%37" => Envoy::Becomes(allow()),
+        "/items/%7Euser" => Envoy::Becomes(proof("proof_target_mismatch")),
+        "http://other.test/items/7" => Envoy::Becomes(route("api_unknown")),
+        "/items/%00" | "/items/%5c" | "/items/a b" | "/items/a\tb" | "/items/\u{e9}" => Envoy::Stops(400),
+        _ if !path.starts_with('/') => Envoy::Stops(400),
+        _ => Envoy::Same,
+    }
 }
 
 fn ec_03_allowed() -> Vec<Row> {
@@ -171,11 +184,15 @@ fn ec_03_routing() -> Vec<Row> {
         row("EC-03", "an empty word for the API is another one", good().api_hint(""), route("api_mismatch")),
     ];
     for method in ["HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "get", "Get"] {
-        rows.push(unknown(&format!("`{method}` is not declared"), good().raw_method(method)));
+        let undeclared = unknown(&format!("`{method}` is not declared"), good().raw_method(method));
+        let stops = matches!(method, "CONNECT" | "get" | "Get");
+        rows.push(undeclared.envoy(if stops { Envoy::Stops(400) } else { Envoy::Same }));
     }
     for method in ["GET ", "G ET", "GET,POST", "G\u{e9}T", "GETGETGETGETGETGETGETGETGETGETGET"] {
         let sentence = format!("`{method}` is no method");
-        rows.push(row("EC-03", sentence, good().raw_method(method), request("request_malformed")));
+        let refused = row("EC-03", sentence, good().raw_method(method), request("request_malformed"));
+        // On the wire the space after the method is one of the two that Envoy skips.
+        rows.push(refused.envoy(if method == "GET " { Envoy::Becomes(allow()) } else { Envoy::Stops(400) }));
     }
     rows
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::expect::{Expect, allow, malformed, proof, repeated, request, token};
-use crate::row::{Row, row};
+use crate::row::{Envoy, Row, row};
 use crate::support::issuers::KID_P384;
 use crate::support::{Good, Jws, base64url, good, good_with, keys};
 
@@ -32,7 +32,8 @@ fn jw_05() -> Vec<Row> {
         bad("a space in the payload is no token68", malformed(), |text| text.replacen('.', ". ", 1)),
         bad("a line end in the token is refused with the request", request("request_malformed"), |text| {
             text.replacen('.', ".\n", 1)
-        }),
+        })
+        .envoy(Envoy::Stops(400)),
         bad("an unused bit set in the last character is refused", unreadable(), |text| next_character(&text)),
         bad("a `+` of base64 is refused", unreadable(), |text| format!("+{}", &text[1..])),
         bad("a `/` of base64 is refused", unreadable(), |text| format!("/{}", &text[1..])),
@@ -151,7 +152,8 @@ fn jw_08_bounds() -> Vec<Row> {
         row("JW-08", "7 levels in a claim are allowed", nested(7), allow()),
         row("JW-08", "8 levels in a claim are refused", nested(8), token("token_malformed")),
         row("JW-08", "4,000 levels are refused", nested(4_000), token("token_malformed")),
-        row("JW-08", "100,000 levels are refused with the request", nested(100_000), request("request_limit_exceeded")),
+        row("JW-08", "100,000 levels are refused with the request", nested(100_000), request("request_limit_exceeded"))
+            .envoy(Envoy::Stops(431)),
         row("JW-08", "2,000 elements are allowed", wide(2_000), allow()),
         row("JW-08", "2,100 elements are refused", wide(2_100), token("token_malformed")),
     ]

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::expect::{allow, fault, request, token};
-use crate::row::{Row, row};
+use crate::row::{Envoy, Row, row};
 use crate::support::issuers::{KID, KID_RSA, SECOND, SERVER, with_key_set};
 use crate::support::{Good, SigningKey, base64url, good, good_key_set, good_second, keys};
 
@@ -284,7 +284,9 @@ fn jb_10() -> Vec<Row> {
         ));
     }
     let large = identified(json!("k".repeat(1024 * 1024)));
-    rows.push(row("JB-10", "a key id of 1 MiB is refused with the request", large, request("request_limit_exceeded")));
+    let refused =
+        row("JB-10", "a key id of 1 MiB is refused with the request", large, request("request_limit_exceeded"));
+    rows.push(refused.envoy(Envoy::Stops(431)));
     rows
 }
 

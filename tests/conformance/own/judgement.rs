@@ -7,8 +7,8 @@ use prost::Message as _;
 use serde_json::json;
 
 use crate::expect::{
-    Expect, allow, bearer_binding, bearer_token, busy, client, fault, no_credential, policy, proof, public, request,
-    route, token,
+    Expect, allow, bearer_binding, bearer_token, client, fault, no_credential, policy, proof, public, request, route,
+    token, too_many,
 };
 use crate::row::{Envoy, Row, row};
 use crate::support::inventory::host;
@@ -45,11 +45,11 @@ fn named_again(good: Good, api: &'static str) -> Good {
 
 fn kb_02() -> Vec<Row> {
     let own = |sentence: &str, good: Good, expect: Expect| {
-        row("KB-02", sentence, good, expect).envoy(Envoy::CannotSend("it is the route's word, not the client's"))
+        row("KB-02", sentence, good, expect).envoy(Envoy::CannotSend("Envoy writes it once"))
     };
     let repeated = || request("request_header_repeated");
     vec![
-        own("a route that names the API is allowed", good().api_hint("items"), allow()),
+        row("KB-02", "a route that names the API is allowed", good().api_hint("items"), allow()),
         own(
             "one that names two APIs is refused, though one of them is right",
             named_again(good().api_hint("items"), "open"),
@@ -64,20 +64,20 @@ fn of(id: &str) -> Good {
 }
 
 fn kb_03_share() -> Vec<Row> {
-    let share = || busy("proof_share_exceeded");
+    let share = || too_many("proof_share_exceeded");
     let later = || good().proof(|proof| proof.claims["iat"] = json!(NOW + 199));
     vec![
         row("KB-03", "a client may fill its share of the memory and no more", good(), allow())
-            .small_memory(10, 20)
+            .room(10, 20)
             .then(good(), allow())
             .then(good(), share()),
         row("KB-03", "another client has a share of its own", good(), allow())
-            .small_memory(10, 20)
+            .room(10, 20)
             .then(good(), allow())
             .then(good(), share())
             .then(of("other-robot"), allow()),
         row("KB-03", "the share comes back when the proofs could not pass any more", good(), allow())
-            .small_memory(10, 10)
+            .room(10, 10)
             .then(good(), share())
             .wait(200)
             .then(later(), allow()),
@@ -87,11 +87,11 @@ fn kb_03_share() -> Vec<Row> {
             good().proof(|proof| proof.claims["iat"] = json!(NOW - 61)),
             proof("proof_stale"),
         )
-        .small_memory(10, 10)
+        .room(10, 10)
         .then(good(), allow())
         .then(good(), share()),
         row("KB-03", "a token without a proof takes no room", good(), allow())
-            .small_memory(10, 10)
+            .room(10, 10)
             .then(good(), share())
             .then(good_bearer(), allow()),
     ]
@@ -101,15 +101,15 @@ fn kb_03_full() -> Vec<Row> {
     let full = || fault("fault_spent_store_full");
     vec![
         row("KB-03", "a full memory forgets nothing: what is new is refused", good(), allow())
-            .small_memory(2, 100)
+            .room(2, 100)
             .then(of("other-robot"), allow())
             .then(of("third-robot"), full()),
         row("KB-03", "and what is old is still a replay", good(), allow())
-            .small_memory(1, 100)
+            .room(1, 100)
             .again(proof("proof_replayed"))
             .then(good(), full()),
         row("KB-03", "an API in observe mode refuses it too", good_at(host::OBSERVE), allow())
-            .small_memory(1, 100)
+            .room(1, 100)
             .then(good_at(host::OBSERVE), full()),
     ]
 }

@@ -59,7 +59,7 @@ fn kb_07() -> Vec<Row> {
         }),
         row("KB-07", "a replay passes, observed", good(), allow()).again(observed()),
         row("KB-07", "a client above its share passes, observed", good(), allow())
-            .small_memory(10, 10)
+            .room(10, 10)
             .then(good(), observed()),
     ]
 }
