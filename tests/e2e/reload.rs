@@ -57,11 +57,10 @@ async fn garbage_changes_nothing_and_is_told_with_its_place() {
         let good = bundle().remove(file);
         let (refused, taken) = (loads(&lab, "bundle", "refused"), loads(&lab, "bundle", "taken"));
         let path = lab.policies().join(file);
-        let seen = told::lines(lab.log()).len();
+        let seen = told::length(lab.log());
         replace(&path, text);
         one_more(&lab, "bundle", "refused", refused);
-        let lines = told::lines(lab.log());
-        let told = lines.iter().skip(seen).find(|line| line["what"] == "bundle").expect("a line in the log");
+        let told = told::line_after("a line in the log", lab.log(), seen, |line| line["what"] == "bundle");
         let found = told["place"].as_str().expect("a place");
         let position: Vec<_> = found.rsplit(':').take(2).map(str::parse::<u32>).collect();
         assert!(found.contains(&format!("/{place}")) && position.iter().all(Result::is_ok), "{file}: {told}");
@@ -174,11 +173,10 @@ async fn rotated_keys_are_served_and_old_ones_are_not() {
     edge.send(&dpop().build()).await.allowed();
     edge.send(&with_new_key()).await.denied("token_key_unknown", 401);
     for garbage in ["", "{}", "{\"keys\": []}", "{\"keys\": [{\"kty\": \"oct\", \"k\": \"AAAA\"}]}"] {
-        let refused = loads(&lab, "keys", "refused");
+        let (refused, seen) = (loads(&lab, "keys", "refused"), told::length(lab.log()));
         replace(&path, garbage);
         one_more(&lab, "keys", "refused", refused);
-        let lines = told::lines(lab.log());
-        let told = lines.iter().rfind(|line| line["what"] == "keys").expect("a line in the log");
+        let told = told::line_after("a line in the log", lab.log(), seen, |line| line["what"] == "keys");
         assert!(told["place"].as_str().is_some_and(|place| place.ends_with("keys.json:1:1")), "{told}");
         edge.send(&dpop().build()).await.allowed();
     }

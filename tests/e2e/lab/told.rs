@@ -25,15 +25,18 @@ pub fn get(port: u16, host: &str, path: &str) -> Option<(u16, String, String)> {
     Some((status, head.to_ascii_lowercase(), body.to_owned()))
 }
 
-/// The lines of a log that are JSON, from a place on.
-pub fn lines(log: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+/// How much has been written so far.
+pub fn length(log: &Path) -> u64 {
+    std::fs::metadata(log).map_or(0, |metadata| metadata.len())
 }
 
-/// The first line that fits, waited for.
+/// The first line that fits, waited for: logs are written by threads of their own.
 pub fn line(what: &str, log: &Path, fits: impl Fn(&Value) -> bool) -> Value {
-    let mut at = 0;
+    line_after(what, log, 0, fits)
+}
+
+/// The same, from a place in the log on.
+pub fn line_after(what: &str, log: &Path, mut at: u64, fits: impl Fn(&Value) -> bool) -> Value {
     until(what, FLUSH, || {
         let bytes = rest_of(log, at);
         // A line that is still being written is looked at again.
