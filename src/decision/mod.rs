@@ -98,6 +98,7 @@ pub fn examine<'w>(snapshot: &'w Snapshot, facts: &'w RequestFacts<'w>, now: i64
     let findings = Findings {
         api: Some(route.api().id.clone()),
         action: Some(route.operation().action.clone()),
+        public: route.operation().public,
         observing: route.api().leniency.observes(),
         bundle: Some(bundle.revision.clone()),
         ..Findings::default()

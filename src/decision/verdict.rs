@@ -73,6 +73,8 @@ pub struct Findings {
     pub policies: Vec<DecidingPolicy>,
     /// A `DPoP` header beside the scheme Bearer was ignored.
     pub stray_proof: bool,
+    /// Whether the operation is public: what takes no credential is sent none.
+    pub public: bool,
     /// Whether the API is in observe mode.
     pub observing: bool,
     /// The bundle's revision.

@@ -54,7 +54,7 @@ fn ok(
         }
     }
     // A public operation takes no credential, so none goes on to what does not expect one.
-    if upstream.strip_credentials || record.code() == "public" {
+    if upstream.strip_credentials || record.is_public() {
         remove.push(Bytes::from_static(b"authorization"));
         remove.push(Bytes::from_static(b"dpop"));
     }

@@ -105,6 +105,12 @@ impl<'d> DecisionRecord<'d> {
         &self.decision.findings.policies
     }
 
+    /// Whether the operation is public.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.decision.findings.public
+    }
+
     /// `enforce` or `observe`.
     #[must_use]
     pub fn mode(&self) -> &'static str {

@@ -147,6 +147,23 @@ fn a_public_operation_goes_on_without_identity_and_credential() {
 }
 
 #[test]
+fn a_bad_credential_that_a_public_operation_observes_does_not_go_on() {
+    let bad = vec![("authorization", "Bearer x".to_owned())];
+    let answer = |host| {
+        let sent = Sent { headers: bad.clone(), ..World::bare(host, "/health") };
+        answered(&World::new().decide(&sent, Spending::Fresh), &Upstream::default())
+    };
+    assert_eq!(metadata(&answer(ENFORCED), "code").unwrap(), "token_malformed");
+    let observed = answer(OBSERVED);
+    assert_eq!(metadata(&observed, "would_be").unwrap(), "token_malformed");
+    assert!(
+        ["authorization", "dpop"]
+            .iter()
+            .all(|name| allowed(&observed).headers_to_remove.iter().any(|gone| gone == name))
+    );
+}
+
+#[test]
 fn every_denial_is_a_denied_response_with_its_status() {
     for denial in Denial::ALL {
         let answer = answered(&Decision::refuse(*denial), &Upstream::default());
