@@ -27,8 +27,9 @@ demo: tools need-rust need-cc ## Play the story: Envoy, an authorization server,
 	$(CARGO) build --locked
 	@$(NODE) deploy/demo/demo.mjs
 
-test: tools need-rust need-cc ## Run every test
+test: tools need-rust need-cc ## Run every test, and the demo's story with its real authorization server and clients
 	$(CARGO) test --locked
+	@$(NODE) deploy/demo/demo.mjs
 
 e2e: tools need-rust need-cc ## Run only the tests that go through a real Envoy
 	$(CARGO) test --locked --test e2e
