@@ -216,7 +216,8 @@ pub(super) struct Proofs {
     /// How old `iat` may be without a nonce, in seconds.
     #[schemars(range(min = 1, max = 300))]
     pub max_age_seconds: i64,
-    /// How far ahead of our clock `iat` may be without a nonce, in seconds.
+    /// How far ahead of our clock `iat` may be without a nonce, in seconds. Also how long after a start proofs are refused
+    /// (`proof_predates_memory`) and `/readyz` says 503: nobody can say whether they were used before.
     #[schemars(range(min = 0, max = 60))]
     pub future_skew_seconds: i64,
     /// How long a nonce lives, in seconds.
