@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::google::protobuf::value::Kind;
 use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
 use prost::Message as _;
+use prost::bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
