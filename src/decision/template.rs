@@ -28,6 +28,9 @@ impl PathTemplate {
             let segment = match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
                 Some(name) if is_name(name) => Segment::Parameter(name.to_owned()),
                 Some(name) => return Err(format!("`{name}` is no parameter name: use letters, digits and `_`")),
+                None if part.starts_with(':') => {
+                    return Err(format!("a parameter is written `{{{}}}`", part.trim_start_matches(':')));
+                }
                 None if part.contains(['{', '}']) => {
                     return Err("a parameter takes a whole segment: `/a/{b}`".to_owned());
                 }

@@ -174,6 +174,7 @@ fn templates_are_canonical_and_their_parameters_whole_segments() {
         "/a#b",
         "/a;b",
         "/a/{x-y}",
+        "/a/:x",
     ] {
         assert!(PathTemplate::parse(bad).is_err(), "{bad}");
     }
