@@ -2,6 +2,7 @@
 
 mod source;
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -116,6 +117,17 @@ async fn a_dead_issuer_takes_nobody_down_and_is_served_when_it_comes_back() {
     feeding.lab.start_again();
     feeding.lab.wait_until_ready();
     feeding.both_allowed().await;
+}
+
+#[tokio::test]
+async fn a_silent_issuer_delays_readiness_by_one_try_at_most() {
+    let feeding = Feeding::started("silent-issuer");
+    // Connections are taken by the system and nobody answers.
+    let silent = TcpListener::bind(("127.0.0.1", feeding.port)).expect("the port of the issuer");
+    feeding.lab.wait_until_ready();
+    let direct = feeding.direct().await;
+    direct.check(&feeding.of_discovery(), Encoding::Raw).await.denied("fault_keys_unavailable", 503);
+    drop(silent);
 }
 
 #[tokio::test]

@@ -112,6 +112,7 @@ async fn whatever_the_caller_writes_around_the_message_is_no_grpc_error() {
         ("content-type", "text/html"),
         ("grpc-timeout", "99999999H"),
         ("grpc-timeout", "soon"),
+        ("grpc-timeout", "1n"),
         ("traceparent", "00-not-a-trace"),
         ("user-agent", "nobody"),
     ] {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::lab::visit;
-use crate::requests::{ENDED, ITEMS, OBSERVED, bearer_at, dpop, dpop_at, excepted};
+use crate::requests::{ENDED, ITEMS, OBSERVED, TRIAL, bearer_at, dpop, dpop_at, excepted};
 use crate::support::inventory::EXCEPTED;
 use crate::support::keys;
 
@@ -57,6 +57,29 @@ async fn other_classes_and_forgeries_are_never_observed() {
     lab.raw.send(&forged.build()).await.denied("token_signature_invalid", 401);
     let forged = dpop_at(OBSERVED).proof(|proof| proof.signed_by(&keys().stranger, "ES256"));
     lab.raw.send(&forged.build()).await.denied("proof_signature_invalid", 401);
+}
+
+#[tokio::test]
+async fn where_everything_is_observed_guardrails_and_forgeries_are_not() {
+    let lab = visit();
+    let nobody = || bearer_at(TRIAL).without("authorization").header("x-keybound-client", "root");
+    let expired = dpop_at(TRIAL).token(|token| token.claims["exp"] = json!(1));
+    let stranger = dpop_at(TRIAL).token(|token| token.claims["client_id"] = json!("stranger"));
+    for (good, would_be) in [
+        (nobody(), "credential_missing"),
+        (expired, "token_expired"),
+        (stranger, "client_unknown"),
+        (dpop_at(TRIAL), "policy_not_permitted"),
+    ] {
+        let answer = lab.raw.send(&good.build()).await;
+        assert_eq!(answer.passed("observed").identity(), []);
+        assert_eq!(answer.decision["would_be"], would_be, "{answer:?}");
+    }
+    lab.raw.send(&nobody().method("DELETE").build()).await.denied("policy_guardrail", 403);
+    lab.raw.send(&dpop_at(TRIAL).method("DELETE").build()).await.denied("policy_guardrail", 403);
+    lab.raw.send(&nobody().path("/elsewhere").build()).await.denied("operation_unknown", 403);
+    let forged = dpop_at(TRIAL).token(|token| token.signed_by(&keys().stranger, "ES256"));
+    lab.raw.send(&forged.build()).await.denied("token_signature_invalid", 401);
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use crate::support::{Good, Jws, NOW, Request, SigningKey, good_at, good_bearer_a
 
 /// The API that observes failures to prove the sender.
 pub const OBSERVED: &str = "observed.example.com";
+/// The API that observes all that can be observed.
+pub const TRIAL: &str = "trial.example.com";
 /// The API with exceptions.
 pub const ITEMS: &str = "rs.example.com";
 /// The client whose exception has ended.

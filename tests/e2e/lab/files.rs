@@ -116,7 +116,7 @@ pub struct Ports {
 }
 
 /// The secret from which keybound's nonces are made, so that a test can mint an old one.
-pub const NONCE_KEY: [u8; 32] = *b"the nonce key of the e2e tests..";
+pub const NONCE_KEY: [u8; 32] = *b"NonceKeyOfTheEndToEndTestsOnly32";
 
 /// Seconds, the least that can be configured.
 pub const NONCE_LIFETIME: i64 = 30;
@@ -130,6 +130,7 @@ pub fn write_keybound(directory: &Path, plan: &Plan, ports: Ports) -> PathBuf {
         write_bundle(&policies, &plan.bundle);
     }
     replace(&directory.join("keys.json"), named_keys(SERVER).expect("keys").to_string());
+    secrets::keep(NONCE_KEY);
     replace(&directory.join("nonce.key"), NONCE_KEY);
     write_certificates(directory);
     let mut text = format!(

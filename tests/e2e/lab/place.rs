@@ -13,8 +13,9 @@ const PORTS: u16 = 12_000;
 /// A loopback port that nobody listens on, and that nobody else in this run is given.
 pub fn free_port() -> u16 {
     static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
-        // Runs side by side begin at different places.
-        AtomicU16::new(u16::try_from(std::process::id() % u32::from(PORTS)).expect("a small number"))
+        // Runs side by side, whose ids are close to each other, begin far from each other.
+        let place = u64::from(std::process::id()) * 4_999 % u64::from(PORTS);
+        AtomicU16::new(u16::try_from(place).expect("a small number"))
     });
     loop {
         let port = FIRST_PORT + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS;
