@@ -60,7 +60,9 @@ async fn garbage_changes_nothing_and_is_told_with_its_place() {
         let seen = told::length(lab.log());
         replace(&path, text);
         one_more(&lab, "bundle", "refused", refused);
-        let told = told::line_after("a line in the log", lab.log(), seen, |line| line["what"] == "bundle");
+        let told = told::line_after("a line in the log", lab.log(), seen, |line| {
+            line["what"] == "bundle" && line["place"].is_string()
+        });
         let found = told["place"].as_str().expect("a place");
         let position: Vec<_> = found.rsplit(':').take(2).map(str::parse::<u32>).collect();
         assert!(found.contains(&format!("/{place}")) && position.iter().all(Result::is_ok), "{file}: {told}");
@@ -176,7 +178,9 @@ async fn rotated_keys_are_served_and_old_ones_are_not() {
         let (refused, seen) = (loads(&lab, "keys", "refused"), told::length(lab.log()));
         replace(&path, garbage);
         one_more(&lab, "keys", "refused", refused);
-        let told = told::line_after("a line in the log", lab.log(), seen, |line| line["what"] == "keys");
+        let told = told::line_after("a line in the log", lab.log(), seen, |line| {
+            line["what"] == "keys" && line["place"].is_string()
+        });
         assert!(told["place"].as_str().is_some_and(|place| place.ends_with("keys.json:1:1")), "{told}");
         edge.send(&dpop().build()).await.allowed();
     }
