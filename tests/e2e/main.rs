@@ -36,3 +36,4 @@ mod resource;
 mod restart;
 mod secrecy;
 mod sender;
+mod spelling;

@@ -41,16 +41,16 @@ async fn a_storm_is_shed_and_passes() {
     let edge = lab.edge();
     let clients: Vec<_> = (0..8).map(|_| http2::client(&edge, ITEMS)).collect();
     for client in &clients {
-        let (mark, response) = http2::exchange(&edge, client, &dpop().build()).await;
-        Answer::of(&edge, &mark, response).allowed();
+        let (sent, response) = http2::exchange(&edge, client, &dpop().build()).await;
+        Answer::of(&edge, &sent, response).allowed();
     }
     let bad = |good: crate::support::Good| good.scheme("Bearer").without("dpop");
     let requests: Vec<_> =
         (0..240).map(|turn| if turn % 2 == 0 { dpop().build() } else { bad(dpop()).build() }).collect();
     let storm = requests.iter().enumerate().map(|(turn, request)| http2::exchange(&edge, &clients[turn % 8], request));
     let answers = join_all(storm).await;
-    for (turn, (mark, response)) in answers.into_iter().enumerate() {
-        let answer = Answer::of(&edge, &mark, response);
+    for (turn, (sent, response)) in answers.into_iter().enumerate() {
+        let answer = Answer::of(&edge, &sent, response);
         match (answer.code(), turn % 2) {
             ("fault_overloaded", _) => drop(answer.denied("fault_overloaded", 503)),
             (_, 0) => drop(answer.allowed()),

@@ -15,13 +15,13 @@ async fn of_a_hundred_copies_at_once_exactly_one_passes() {
     let clients: Vec<_> = (0..CONNECTIONS).map(|_| http2::client(&lab.raw, ITEMS)).collect();
     // The connections are up before the race begins.
     for client in &clients {
-        let (mark, response) = http2::exchange(&lab.raw, client, &dpop().build()).await;
-        Answer::of(&lab.raw, &mark, response).allowed();
+        let (sent, response) = http2::exchange(&lab.raw, client, &dpop().build()).await;
+        Answer::of(&lab.raw, &sent, response).allowed();
     }
     let request = dpop().build();
     let copies = (0..COPIES).map(|copy| http2::exchange(&lab.raw, &clients[copy % CONNECTIONS], &request));
     let answers = join_all(copies).await;
-    let answers: Vec<_> = answers.into_iter().map(|(mark, response)| Answer::of(&lab.raw, &mark, response)).collect();
+    let answers: Vec<_> = answers.into_iter().map(|(sent, response)| Answer::of(&lab.raw, &sent, response)).collect();
     let (passed, denied): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.response.status == 200);
     assert_eq!((passed.len(), denied.len()), (1, COPIES - 1));
     passed[0].allowed();

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::http1::Response;
 use crate::lab::upstream::{Reached, Upstream};
 use crate::lab::{Edge, told};
+use crate::support::fresh_id;
 
 /// What became of one request.
 #[derive(Debug)]
@@ -16,19 +17,35 @@ pub struct Answer {
     pub decision: Value,
     /// What reached the API.
     pub reached: Option<Reached>,
-    keybound_log: PathBuf,
+    keybound_log: (PathBuf, u64),
+}
+
+/// A request that is sent: how it is found again, and how far the logs were before.
+pub struct Sent {
+    pub mark: String,
+    access_log: u64,
+    keybound_log: u64,
+}
+
+impl Sent {
+    /// Of a request that is about to be sent through this Envoy.
+    pub fn through(edge: &Edge) -> Self {
+        let (access_log, keybound_log) = (told::length(&edge.access_log), told::length(&edge.keybound_log));
+        Self { mark: fresh_id(), access_log, keybound_log }
+    }
 }
 
 impl Answer {
-    /// Looks up in logs what became of the request with this mark.
-    pub fn of(edge: &Edge, mark: &str, response: Response) -> Self {
+    /// Looks up in logs what became of a request.
+    pub fn of(edge: &Edge, sent: &Sent, response: Response) -> Self {
         let decision = response.one("x-request-id").map(|id| {
-            let line = told::line("a line in the access log", &edge.access_log, |line| line["request_id"] == id);
+            let is_it = |line: &Value| line["request_id"] == id;
+            let line = told::line_after("a line in the access log", &edge.access_log, sent.access_log, is_it);
             line["decision"].clone()
         });
-        let reached = reached(edge.upstream, mark);
-        let (decision, keybound_log) = (decision.unwrap_or_default(), edge.keybound_log.clone());
-        Self { response, decision, reached, keybound_log }
+        let reached = reached(edge.upstream, &sent.mark);
+        let keybound_log = (edge.keybound_log.clone(), sent.keybound_log);
+        Self { response, decision: decision.unwrap_or_default(), reached, keybound_log }
     }
 
     /// The code of the decision.
@@ -83,7 +100,8 @@ impl Answer {
     pub fn log_line(&self) -> Value {
         let id = &self.decision["decision_id"];
         assert!(id.is_string(), "no decision: {self:?}");
-        told::line("a line in keybound's log", &self.keybound_log, |line| line["decision_id"] == *id)
+        let (log, from) = &self.keybound_log;
+        told::line_after("a line in keybound's log", log, *from, |line| line["decision_id"] == *id)
     }
 }
 

@@ -71,6 +71,7 @@ pub async fn first_words(port: u16, name: &str, leaf: Option<&Leaf>, bytes: &[u8
 async fn connect(port: u16, name: &str, leaf: Option<&Leaf>) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(name.to_owned()).expect("a host name");
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.set_nodelay(true)?;
     TlsConnector::from(Arc::new(tls(leaf))).connect(name, stream).await
 }
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client, Method};
 
-use super::keep_secrets_of;
+use super::{Sent, keep_secrets_of};
 use crate::lab::Edge;
 use crate::lab::files::server_certificate;
 use crate::lab::upstream::MARK;
 use crate::send::http1::Response;
-use crate::support::{Request, fresh_id};
+use crate::support::Request;
 
 /// A client with a connection of its own, without a certificate.
 pub fn client(edge: &Edge, host: &str) -> Client {
@@ -19,22 +19,22 @@ pub fn client(edge: &Edge, host: &str) -> Client {
     builder.timeout(Duration::from_secs(30)).build().expect("a client")
 }
 
-/// Sends a request through Envoy; its mark and what came back, to be looked up when nothing is under way any more.
-pub async fn exchange(edge: &Edge, client: &Client, request: &Request) -> (String, Response) {
+/// Sends a request through Envoy; what came back, to be looked up when nothing is under way any more.
+pub async fn exchange(edge: &Edge, client: &Client, request: &Request) -> (Sent, Response) {
     keep_secrets_of(request);
-    let mark = fresh_id();
+    let sent = Sent::through(edge);
     let method = Method::from_bytes(request.method.as_bytes()).expect("a method");
     let url = format!("https://{}:{}{}", request.authority, edge.port, request.path);
-    let mut sent = client.request(method, url).header(MARK, &mark);
+    let mut message = client.request(method, url).header(MARK, &sent.mark);
     for (name, value) in &request.headers {
-        sent = sent.header(name, value.as_slice());
+        message = message.header(name, value.as_slice());
     }
-    let got = sent.send().await.expect("an answer");
+    let got = message.send().await.expect("an answer");
     assert_eq!(got.version(), http::Version::HTTP_2);
     let headers = got.headers().iter();
     let headers =
         headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     let (status, headers) = (got.status().as_u16(), headers.collect());
     let body = got.bytes().await.expect("a body").to_vec();
-    (mark, Response { status, headers, body })
+    (sent, Response { status, headers, body })
 }

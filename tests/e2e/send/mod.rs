@@ -5,13 +5,13 @@ pub mod direct;
 pub mod http1;
 pub mod http2;
 
-pub use answer::Answer;
+pub use answer::{Answer, Sent};
 pub use direct::Direct;
 
 use crate::lab::files::{keep_leaf, server_certificate};
 use crate::lab::upstream::MARK;
 use crate::lab::{Edge, secrets};
-use crate::support::{Request, fresh_id};
+use crate::support::Request;
 
 /// A request's bytes, or a part of them, changed before they are sent.
 pub type Change<'c> = &'c (dyn Fn(Vec<u8>) -> Vec<u8> + Sync);
@@ -29,11 +29,11 @@ impl Edge {
 
     /// The same with the head changed as bytes.
     pub async fn send_bytes(&self, request: &Request, body: &[u8], change: Change<'_>) -> Answer {
-        let mark = fresh_id();
-        let head = change(head(request, &mark, body.len()));
+        let sent = Sent::through(self);
+        let head = change(head(request, &sent.mark, body.len()));
         let bytes = [&head, body].concat();
         let response = http1::exchange(self.port, request, &bytes).await;
-        Answer::of(self, &mark, response)
+        Answer::of(self, &sent, response)
     }
 }
 
