@@ -42,15 +42,26 @@ pub struct Gate {
 
 impl Gate {
     /// Answers one check. `message` is the CheckRequest, or why there is none; `arrived` is when it began to come in.
+    ///
+    /// A defect anywhere in it is a denial: a panic that got out would reset the stream, and a mesh may turn that into an allow.
     #[must_use]
     pub fn check(&self, point: &str, message: Result<Bytes, Denial>, arrived: Instant) -> CheckResponse {
-        let _span = tracing::info_span!("check", point).entered();
-        let judged = catch_unwind(AssertUnwindSafe(|| {
-            // One snapshot for the whole check.
-            let snapshot = self.snapshot.load_full();
-            judge(&snapshot, &self.spent, point, message, (self.clock)())
-        }));
-        let mut decision = judged.unwrap_or_else(|_| Decision::refuse(Denial::FaultInternal));
+        let whole = || {
+            let _span = tracing::info_span!("check", point).entered();
+            self.tell(point, arrived, self.decide(point, message))
+        };
+        let broken = || self.tell(point, arrived, Decision::refuse(Denial::FaultInternal));
+        catch(whole).or_else(|| catch(broken)).unwrap_or_else(reply::defect)
+    }
+
+    fn decide(&self, point: &str, message: Result<Bytes, Denial>) -> Decision {
+        // One snapshot for the whole check.
+        let snapshot = self.snapshot.load_full();
+        judge(&snapshot, &self.spent, point, message, (self.clock)())
+    }
+
+    /// Counts the decision, logs it and writes the answer.
+    fn tell(&self, point: &str, arrived: Instant, mut decision: Decision) -> CheckResponse {
         let took = arrived.elapsed();
         if took > self.deadline {
             // The caller may have given up already; an answer that late must not allow.
@@ -79,6 +90,12 @@ impl Gate {
     }
 }
 
+/// What `work` makes, unless it panics.
+fn catch<T>(work: impl FnOnce() -> T) -> Option<T> {
+    // Nothing is left half-changed: a check owns what it changes, and the shared memories change in single steps.
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
 /// Judges one CheckRequest at `now`, Unix seconds: everything between the bytes and the answer.
 #[must_use]
 pub fn judge(snapshot: &Snapshot, spent: &Memory, point: &str, message: Result<Bytes, Denial>, now: i64) -> Decision {
@@ -101,5 +118,87 @@ pub fn judge(snapshot: &Snapshot, spent: &Memory, point: &str, message: Result<B
         Examined::Proven(proven) => proven.conclude(),
         // A settled proof is not asked for again; if it were, nothing would be proven.
         Examined::Needs(_) => Decision::refuse(Denial::FaultInternal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use tracing::{Event, Metadata, span};
+
+    use super::*;
+    use crate::decision::binding::{ProofRules, nonce::NonceKeys};
+    use crate::decision::certificate::{CertificateRules, CertificateSource, ChainTrust};
+    use crate::decision::jose::algorithm::AlgorithmSet;
+    use crate::decision::token::Issuers;
+    use crate::edge::proto::check_response::HttpResponse;
+
+    fn gate(clock: fn() -> i64) -> Gate {
+        let snapshot = Snapshot {
+            metadata: false,
+            issuers: Issuers::new([]),
+            certificates: Arc::new(CertificateRules { source: CertificateSource::None, chain: ChainTrust::Nobody }),
+            trust: None,
+            proofs: Arc::new(ProofRules {
+                algorithms: AlgorithmSet::new(&AlgorithmSet::PROOFS),
+                max_age_seconds: 60,
+                future_skew_seconds: 10,
+                nonce_lifetime_seconds: 300,
+            }),
+            nonces: Arc::new(NonceKeys::new(&[7; 32], &[])),
+            bundle: None,
+        };
+        Gate {
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            spent: Arc::new(Memory::new(1_000, 100, 0)),
+            clock,
+            upstream: Upstream::default(),
+            deadline: Duration::from_secs(60),
+            allow_sample_percent: 0,
+            wanted: Wanted::default(),
+            metrics: Arc::new(Metrics::new().unwrap()),
+        }
+    }
+
+    /// Status of the gRPC answer and of the HTTP answer, and the number of fields of the metadata.
+    fn denied(answer: &CheckResponse) -> (i32, i32, usize) {
+        let Some(HttpResponse::DeniedResponse(denied)) = &answer.http_response else { panic!("not a denial") };
+        let metadata = answer.dynamic_metadata.as_ref().map_or(0, |metadata| metadata.fields.len());
+        (answer.status.as_ref().unwrap().code, denied.status.as_ref().unwrap().code, metadata)
+    }
+
+    #[test]
+    fn a_defect_in_the_judgement_is_a_denial_with_its_record() {
+        let gate = gate(|| panic!("a defect"));
+        let answer = gate.check("edge", Ok(Bytes::new()), Instant::now());
+        assert_eq!(denied(&answer), (13, 500, 4));
+        assert!(gate.metrics.text().contains(r#"code="fault_internal""#));
+    }
+
+    /// Panics at every event: a defect of what tells of decisions.
+    struct Broken;
+
+    impl tracing::Subscriber for Broken {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, _: &Event<'_>) {
+            panic!("a defect")
+        }
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn a_defect_in_telling_is_a_denial_too() {
+        let gate = gate(|| 0);
+        let answer = tracing::subscriber::with_default(Broken, || gate.check("edge", Ok(Bytes::new()), Instant::now()));
+        assert_eq!(denied(&answer), (13, 500, 0));
     }
 }

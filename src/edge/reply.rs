@@ -9,6 +9,7 @@ use prost_types::{ListValue, Struct, Value};
 use tonic::codegen::Bytes;
 
 use crate::config::{IdentityHeaders, Upstream};
+use crate::decision::denial::Denial;
 use crate::decision::{Decision, Identity, Refusal, Verdict};
 use crate::edge::proto::{
     CheckResponse, DeniedHttpResponse, HeaderAppendAction, HeaderValue, HeaderValueOption, HttpStatus, OkHttpResponse,
@@ -36,6 +37,22 @@ pub fn write(decision: &Decision, record: &DecisionRecord<'_>, upstream: &Upstre
         status: Some(Status { code, message: Bytes::new() }),
         http_response: Some(answer),
         dynamic_metadata: Some(metadata(record)),
+    }
+}
+
+/// `fault_internal` without id, record and metadata: for when not even those could be made.
+#[must_use]
+pub fn defect() -> CheckResponse {
+    let row = Denial::FaultInternal.row();
+    let denied = DeniedHttpResponse {
+        status: Some(HttpStatus { code: i32::from(row.status) }),
+        headers: Vec::new(),
+        body: Bytes::new(),
+    };
+    CheckResponse {
+        status: Some(Status { code: Denial::FaultInternal.grpc_code().get(), message: Bytes::new() }),
+        http_response: Some(HttpResponse::DeniedResponse(denied)),
+        dynamic_metadata: None,
     }
 }
 
@@ -174,7 +191,7 @@ fn metadata(record: &DecisionRecord<'_>) -> Struct {
     optional("issuer", record.client().map(|client| client.issuer.as_str()));
     optional("client", record.client().map(|client| client.id.as_str()));
     optional("proof", record.proof());
-    optional("would_be", record.would_be().map(crate::decision::denial::Denial::slug));
+    optional("would_be", record.would_be().map(Denial::slug));
     optional("reason", record.policies().first().map(|policy| policy.reason.as_str()));
     let waived: Vec<_> = record.waived().collect();
     if !waived.is_empty() {

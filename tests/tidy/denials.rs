@@ -19,6 +19,15 @@ stale.
 - *OAuth error* stands in `WWW-Authenticate`. A 401 without one lists the schemes that the API takes.
 - *Observe* says whether an API in observe mode lets it pass when it relaxes the class; what never softens is denied in every
   mode.
+
+## Not denied
+
+| code | the request |
+|---|---|
+| `allowed` | was proven, where the API demands it, and permitted |
+| `public` | is for an operation that is declared public: nobody was proven |
+| `observed` | went on although it would have been denied: the API observes, `would_be` has the code. Nobody was proven, and no identity goes with it |
+| `answered` | asked for the API's metadata (RFC 9728), and was answered at once |
 ";
 
 /// Denials that no row of the conformance table can provoke, and where they are shown instead.
