@@ -2,8 +2,8 @@
 
 use crate::row::Row;
 use crate::{
-    access_token, bearer, certificate_binding, check_request, client_cert, dpop, jose, jwt_practice, own, thumbprint,
-    xfcc,
+    access_token, bearer, certificate_binding, check_request, client_cert, dpop, failures, jose, jwt_practice, own,
+    thumbprint, xfcc,
 };
 
 /// One section of the specification.
@@ -43,6 +43,7 @@ pub const FAMILIES: &[Family] = &[
     client_cert::FAMILY,
     xfcc::FAMILY,
     check_request::FAMILY,
+    failures::FAMILY,
     own::FAMILY,
 ];
 

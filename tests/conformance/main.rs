@@ -29,6 +29,7 @@ mod certificate_binding;
 mod check_request;
 mod client_cert;
 mod dpop;
+mod failures;
 mod jose;
 mod jwt_practice;
 mod own;
@@ -94,6 +95,11 @@ fn xf_x_forwarded_client_cert() {
 #[test]
 fn ec_check_request() {
     check("EC");
+}
+
+#[test]
+fn failures_seen_in_this_field() {
+    check("Failures");
 }
 
 #[test]
