@@ -21,7 +21,6 @@ use std::time::{Duration, Instant};
 use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue};
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use peak_alloc::PeakAlloc;
-use prost::Message as _;
 use serde_json::json;
 
 use support::wire::{encode, http_of};
