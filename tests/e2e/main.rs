@@ -25,7 +25,9 @@ mod support;
 
 mod doors;
 mod ending;
+mod fapi2;
 mod feeds;
+mod hops;
 mod hostile;
 mod lenient;
 mod open_failure;
