@@ -32,6 +32,7 @@ mod hostile;
 mod lenient;
 mod open_failure;
 mod overload;
+mod readme;
 mod reload;
 mod replay;
 mod resource;
