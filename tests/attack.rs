@@ -1,52 +1,43 @@
 //! Attacks that take more than one bundle or one moment: each a story that must end in a denial.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    reason = "a test may stop at the first surprise"
+)]
 
-mod world;
+mod support;
 
 use std::sync::Arc;
 
-use keybound::decision::denial::Denial;
-use keybound::decision::facts::RequestFacts;
-use keybound::decision::leniency::Leniency;
-use keybound::decision::{Decision, Examined, Verdict, examine};
-use keybound::edge::spent::memory::Memory;
+use keybound::decision::snapshot::Snapshot;
 
-use world::{NONCED, NOW, Sent, World};
+use support::inventory::apis;
+use support::setting::bundle_of;
+use support::{Encoding, Memory, NOW, Setting, good_nonce, judge_under};
 
-/// The denial, or `None` for an allow.
-fn judged(world: &World, memory: &Memory, sent: &Sent, now: i64) -> Option<Denial> {
-    let raw = sent.raw();
-    let facts = RequestFacts::new("edge", &raw).unwrap();
-    let mut examined = examine(&world.snapshot, &facts, now);
-    if let Examined::Needs(unsettled) = examined {
-        let spending = memory.spend(unsettled.spend(), now);
-        examined = unsettled.settle(spending);
-    }
-    let decision: Decision = match examined {
-        Examined::Ended(decision) => *decision,
-        Examined::Proven(proven) => proven.conclude(),
-        Examined::Needs(_) => panic!("a settled proof is not asked for again"),
-    };
-    match decision.verdict {
-        Verdict::Denied(refusal) => Some(refusal.denial),
-        Verdict::Allowed { .. } | Verdict::Observed { .. } | Verdict::Public | Verdict::Answer(_) => None,
-    }
-}
-
-fn reload(world: &mut World, nonces: bool) {
-    let apis = vec![world::api(NONCED, nonces, Leniency::default())];
-    world.snapshot.bundle = Some(Arc::new(world::bundle_of(apis)));
+/// What decisions read once the API `nonce` wants nonces, or no longer does.
+fn reloaded(nonces: bool) -> Snapshot {
+    let mut apis = apis();
+    apis.iter_mut().find(|api| api.id == "nonce").unwrap().nonces = nonces;
+    Snapshot { bundle: Some(Arc::new(bundle_of(apis))), ..Setting::Standard.build() }
 }
 
 #[test]
 fn a_proof_spent_while_nonces_were_off_stays_spent_when_they_are_on_again() {
-    let mut world = World::new();
-    let memory = Memory::new(1_000, 100, i64::MIN);
-    let sent = world.good(NONCED, Some(&world.nonce(NOW - 10)));
-    reload(&mut world, false);
-    assert_eq!(judged(&world, &memory, &sent, NOW), None);
-    reload(&mut world, true);
-    // The window of a proof with a nonce is wider: it would pass, were it not spent.
-    assert_eq!(judged(&world, &memory, &sent, NOW + 200), Some(Denial::ProofReplayed));
-    assert_eq!(judged(&world, &Memory::new(1_000, 100, i64::MIN), &sent, NOW + 200), None);
+    let (off, on) = (reloaded(false), reloaded(true));
+    for encoding in Encoding::BOTH {
+        let (memory, nothing) = (Memory::new(1_000, 100), Memory::new(1_000, 100));
+        let request = good_nonce().build();
+        assert_eq!(judge_under(&off, &request, encoding, &memory, NOW).code, "allowed");
+        // The window of a proof with a nonce is wider: it would pass, were it not spent.
+        assert_eq!(judge_under(&on, &request, encoding, &memory, NOW + 200).code, "proof_replayed");
+        assert_eq!(judge_under(&on, &request, encoding, &nothing, NOW + 200).code, "allowed");
+    }
 }

@@ -5,10 +5,13 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
     clippy::string_slice,
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
     clippy::doc_markdown,
-    reason = "tests"
+    missing_docs,
+    reason = "a test may stop at the first surprise"
 )]
 
 #[path = "protocol/answers.rs"]
@@ -18,4 +21,4 @@ mod captured;
 #[path = "protocol/requests.rs"]
 mod requests;
 
-mod world;
+mod support;

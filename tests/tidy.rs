@@ -5,9 +5,12 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
     clippy::string_slice,
-    reason = "tests"
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    reason = "a test may stop at the first surprise"
 )]
 
 #[path = "tidy/attributes.rs"]
@@ -27,7 +30,7 @@ mod text;
 #[path = "tidy/zones.rs"]
 mod zones;
 
-mod world;
+mod support;
 
 /// Fails with every offence, one a line.
 fn none<T: ToString>(offences: impl IntoIterator<Item = T>, rule: &str) {

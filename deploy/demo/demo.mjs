@@ -148,7 +148,10 @@ function differences(step, client, { answer, asksForNonce }, decision) {
     const served = JSON.parse(answer.body);
     compare('served', `${method} ${new URL(url).pathname}`, `${served.method} ${served.path}`);
     compare('identity told to the API', client?.id, served.identity['x-keybound-client']);
-    if (Object.values(served.identity).includes('root')) found.push('a forged identity header reached the API');
+    for (const [name, value] of Object.entries(step.headers ?? {})) {
+      const reached = name.startsWith('x-keybound-') ? served.identity[name] === value : served.names.includes(name);
+      if (reached) found.push(`the forged ${name} reached the API`);
+    }
   }
   return found;
 }
@@ -156,8 +159,12 @@ function differences(step, client, { answer, asksForNonce }, decision) {
 /// The denial code of a decision; an allow has none.
 const denialIn = (decision) => (decision.code && decision.code !== 'allowed' ? decision.code : null);
 
-/// Why policy said no: what the authors of the deciding policies wrote, or that none permits.
+/// Why it was refused: what the authors of the deciding policies wrote, or what nobody wrote.
 function reasonsOf(decision, why) {
+  if (decision.code === 'operation_unknown') {
+    const declarer = decision.api ? `the API ${decision.api} declares` : 'apis.yaml declares';
+    return [`${declarer} no such operation, and what is not declared is refused`];
+  }
   if (decision.code === 'policy_not_permitted') return ['no policy permits it'];
   if (!denialIn(decision)?.startsWith('policy_')) return [];
   return (decision.policies ?? []).map((id) => why[id]).filter(Boolean);
@@ -165,14 +172,18 @@ function reasonsOf(decision, why) {
 
 async function play(scene, why) {
   let failed = 0;
-  say(`${' '.repeat(4)}${'what is tried'.padEnd(42)}${'HTTP'.padEnd(6)}${'decision'.padEnd(26)}policy`);
+  say(`Each line is a request that a real client sends through Envoy. ✓ marks the right answer: an owner served, a thief
+refused. ✗ marks a wrong one, and the lines below it say what was expected. HTTP is the status that the client got,
+decision is keybound's code for why, policy is the rule that decided, if policy was asked.
+`);
+  say(`${' '.repeat(4)}${'what is tried'.padEnd(44)}${'HTTP'.padEnd(6)}${'decision'.padEnd(26)}policy`);
   for (const step of steps) {
     if (step.title) {
       say(`\n  ${step.title}`);
       continue;
     }
     const tell = (well, status, word, policies) =>
-      say(`${well ? '  ✓ ' : '  ✗ '}${step.tell.padEnd(42)}${String(status).padEnd(6)}${word.padEnd(26)}${policies}`);
+      say(`${well ? '  ✓ ' : '  ✗ '}${step.tell.padEnd(44)}${String(status).padEnd(6)}${word.padEnd(26)}${policies}`);
     if (step.expect === 'handshake refused') {
       const refused = await refusedHandshake(scene, step);
       tell(refused, '-', refused ? 'handshake refused' : 'let in', '-');
@@ -186,6 +197,10 @@ async function play(scene, why) {
     const word = denialIn(decision) ?? (decision.decision_id ? 'allowed' : '(none told)');
     tell(!wrong.length, played.answer.status, word, policies);
     for (const reason of reasonsOf(decision, why)) say(`${' '.repeat(6)}because: ${reason}`);
+    if (step.headers && !wrong.length) {
+      const served = JSON.parse(played.answer.body);
+      say(`${' '.repeat(6)}what the API got: ${served.method} ${served.path} by ${served.identity['x-keybound-client']}`);
+    }
     for (const line of wrong) say(`${' '.repeat(6)}${line}`);
     failed += wrong.length ? 1 : 0;
   }
@@ -265,8 +280,8 @@ async function demo() {
   if (broken && !bySignal) say(`\n${broken.message}`);
   if (casualty && casualty !== broken?.message) say(`\n${casualty}`);
   const well = failed === 0 && (!broken || bySignal);
-  if (well) say('\nEverything went as told, and everything is stopped.');
-  else if (!bySignal || failed) say(`\nIt did not go as told. Logs and configuration: ${directory}`);
+  if (well) say('\nEvery answer was the right one. All processes are stopped.');
+  else if (!bySignal || failed) say(`\nIt did not go as it should. Logs and configuration: ${directory}`);
   if (well || (bySignal && !failed)) fs.rmSync(directory, { recursive: true });
   return well ? 0 : 1;
 }

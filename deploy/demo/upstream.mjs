@@ -1,4 +1,5 @@
-// The API behind Envoy: answers with what reached it, so that the demo can show what keybound told the API.
+// The API behind Envoy: answers with what reached it, so that the demo can show what of a request came through
+// and what keybound told the API.
 //
 // usage: upstream.mjs PORT
 import http from 'node:http';
@@ -8,7 +9,7 @@ const [port] = process.argv.slice(2).map(Number);
 http
   .createServer((request, response) => {
     const told = Object.entries(request.headers).filter(([name]) => name.startsWith('x-keybound-'));
-    const body = { method: request.method, path: request.url, identity: Object.fromEntries(told) };
+    const body = { method: request.method, path: request.url, identity: Object.fromEntries(told), names: Object.keys(request.headers) };
     request.resume();
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(`${JSON.stringify(body)}\n`);

@@ -102,7 +102,7 @@ impl<'r> Judging<'r> {
                 (Sending::Again, Some(request)) => request,
                 (Sending::Again, None) => panic!("nothing to send again"),
             };
-            let outcome = judge(&request, self.encoding, &mut memory, now);
+            let outcome = judge(&request, self.encoding, &memory, now);
             if !step.expect.is(&outcome) {
                 let (expected, actual) = (step.expect.in_full(), outcome_in_full(&outcome));
                 self.report(index, &format!("\n    expected {expected}\n    actual   {actual}"));
@@ -121,7 +121,7 @@ impl<'r> Judging<'r> {
         if self.twins.contains(&(good.base().to_owned(), self.encoding.name())) {
             return;
         }
-        let outcome = judge(&good.twin().build(), self.encoding, &mut Memory::new(1, 100), NOW);
+        let outcome = judge(&good.twin().build(), self.encoding, &Memory::new(1, 100), NOW);
         if allow().is(&outcome) {
             self.twins.insert((good.base().to_owned(), self.encoding.name()));
         } else {

@@ -25,11 +25,14 @@ mod support;
 
 mod doors;
 mod ending;
+mod fapi2;
 mod feeds;
+mod hops;
 mod hostile;
 mod lenient;
 mod open_failure;
 mod overload;
+mod readme;
 mod reload;
 mod replay;
 mod resource;

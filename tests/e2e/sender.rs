@@ -148,6 +148,22 @@ async fn a_certificate_bound_token_needs_its_certificate() {
 }
 
 #[tokio::test]
+async fn what_a_client_says_of_its_certificate_never_reaches_the_api() {
+    let lab = visit();
+    for edge in [&lab.raw, &lab.joined] {
+        let xfcc = format!("Hash={}", pki().client.hash());
+        let saying = dpop().header("X-Forwarded-Client-Cert", &xfcc).and_header("x-forwarded-client-cert", xfcc);
+        let saying = saying.header("Client-Cert", pki().client.byte_sequence());
+        let saying = saying.header("Client-Cert-Chain", pki().other.byte_sequence());
+        let answer = edge.send(&saying.build()).await;
+        let reached = answer.allowed();
+        for name in ["x-forwarded-client-cert", "client-cert", "client-cert-chain"] {
+            assert_eq!(reached.header(name), None, "{reached:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn envoy_ends_the_handshake_with_a_certificate_of_nobody() {
     let lab = visit();
     let request = format!("GET /health HTTP/1.1\r\nhost: {ITEMS}\r\n\r\n");

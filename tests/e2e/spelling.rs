@@ -2,8 +2,8 @@
 //! most of them one; the rest is refused by one of the two.
 
 use crate::lab::visit;
-use crate::requests::dpop;
-use crate::send::Answer;
+use crate::requests::{ITEMS, dpop};
+use crate::send::{Answer, http2};
 
 const TARGET: &str = "GET /items/7 ";
 const HOST: &str = "host: rs.example.com\r\n";
@@ -70,6 +70,54 @@ async fn other_requests_are_not_this_one() {
     }
 }
 
+/// Frameworks take the path, the host or the mount point from these. What stands behind each name would be another request.
+const OTHER_WORDS: [(&str, &str); 15] = [
+    ("X-Original-URL", "/items/8"),
+    ("X-Rewrite-URL", "/items/8"),
+    ("X-Original-URI", "/items/8"),
+    ("X-Forwarded-URI", "/items/8"),
+    ("X-Forwarded-Path", "/items/8"),
+    ("X-Forwarded-Prefix", "/admin"),
+    ("X-Script-Name", "/admin"),
+    ("X-Envoy-Original-Path", "/items/8"),
+    ("X-Envoy-Original-Host", "nonce.example.com"),
+    ("X-Forwarded-Host", "nonce.example.com"),
+    ("X-Forwarded-Server", "nonce.example.com"),
+    ("X-Forwarded-Port", "80"),
+    ("X-Original-Host", "nonce.example.com"),
+    ("X-Host", "nonce.example.com"),
+    ("Forwarded", "host=nonce.example.com;proto=http"),
+];
+
+#[tokio::test]
+async fn headers_that_name_another_path_or_host_never_reach_the_api() {
+    for (name, value) in OTHER_WORDS {
+        // Twice, and in another case too.
+        let more = format!("\r\n{name}: {value}\r\n{}: {value}\r\n\r\n", name.to_ascii_lowercase());
+        for answer in spelled(END, &more).await {
+            let reached = answer.allowed();
+            assert_eq!((reached.path.as_str(), reached.header("host")), ("/items/7", Some("rs.example.com")), "{name}");
+            assert_eq!(reached.header(&name.to_ascii_lowercase()), None, "{name}: {reached:?}");
+        }
+        // It is no way around the judgement either: the proof is for /items/7.
+        let other = format!("GET /items/8 HTTP/1.1\r\n{name}: /items/7\r\n");
+        for answer in spelled("GET /items/7 HTTP/1.1\r\n", &other).await {
+            answer.denied("proof_target_mismatch", 401);
+        }
+    }
+}
+
+#[tokio::test]
+async fn headers_that_name_another_path_or_host_never_reach_the_api_over_http2() {
+    let lab = visit();
+    let request = OTHER_WORDS.iter().fold(dpop(), |good, (name, value)| good.header(name, value)).build();
+    let (sent, response) = http2::exchange(&lab.raw, &http2::client(&lab.raw, ITEMS), &request).await;
+    let answer = Answer::of(&lab.raw, &sent, response);
+    let names: Vec<_> = answer.allowed().headers.iter().map(|(name, _)| name.as_str()).collect();
+    let left = OTHER_WORDS.iter().filter(|(word, _)| names.contains(&word.to_ascii_lowercase().as_str()));
+    assert_eq!(left.count(), 0, "{names:?}");
+}
+
 #[tokio::test]
 async fn what_can_be_read_in_two_ways_is_refused() {
     for (from, to, code) in [
@@ -80,6 +128,7 @@ async fn what_can_be_read_in_two_ways_is_refused() {
         (TARGET, "GET /items/7?access%5Ftoken=x ", "credential_repeated"),
         (END, "\r\nx-http-method-override: DELETE\r\n\r\n", "request_method_override"),
         (END, "\r\nX-HTTP-Method: DELETE\r\n\r\n", "request_method_override"),
+        (END, "\r\nX-Method-Override: DELETE\r\n\r\n", "request_method_override"),
     ] {
         for answer in spelled(from, to).await {
             answer.denied(code, 400);

@@ -11,11 +11,9 @@ use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
 use envoy_types::pb::google::protobuf::value::Kind;
 use keybound::config::Upstream;
-use keybound::decision::binding::Spending;
 use keybound::decision::denial::{Class, Denial};
 use keybound::decision::{Decision, Verdict};
 use keybound::edge::gate::Gate;
-use keybound::edge::spent::memory::Memory;
 use keybound::edge::{proto, reply};
 use keybound::telemetry::metrics::Metrics;
 use keybound::telemetry::record::{DecisionId, DecisionRecord};
@@ -23,12 +21,48 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use prost::Message as _;
+use serde_json::json;
 
-use crate::world::{ENFORCED, NONCED, NOW, OBSERVED, Sent, World};
+use crate::support::inventory::host;
+use crate::support::setting::nonce;
+use crate::support::{
+    Encoding, Good, Memory, NOW, Request, Setting, decide, good_at, good_bearer_at, good_both, good_nonce,
+};
 
 /// The header names that tell the API who called.
 const IDENTITY: [&str; 5] =
     ["x-keybound-issuer", "x-keybound-client", "x-keybound-subject", "x-keybound-proof", "x-keybound-decision"];
+
+/// The decision on a request that is new.
+fn first(good: &Good) -> Decision {
+    judged(&good.build(), &Memory::new(10, 100))
+}
+
+/// The decision on a request that was decided on before.
+fn second(good: &Good) -> Decision {
+    let (request, memory) = (good.build(), Memory::new(10, 100));
+    judged(&request, &memory);
+    judged(&request, &memory)
+}
+
+fn judged(request: &Request, memory: &Memory) -> Decision {
+    decide(&request.setting.snapshot(), request, Encoding::Raw, memory, NOW)
+}
+
+/// A client whose name has a space in it.
+fn known() -> Good {
+    good_both().token(|token| token.claims["client_id"] = json!("robot 1"))
+}
+
+/// No credential at all.
+fn bare(host: &'static str) -> Good {
+    good_bearer_at(host).without("authorization")
+}
+
+/// A credential that is no token.
+fn stolen(host: &'static str) -> Good {
+    good_bearer_at(host).header("authorization", "Bearer x")
+}
 
 /// What Envoy reads of the answer to a decision.
 fn answered(decision: &Decision, upstream: &Upstream) -> CheckResponse {
@@ -79,12 +113,11 @@ fn assert_identity(ok: &OkHttpResponse, set: &[&str]) {
 
 #[test]
 fn an_allow_tells_the_api_who_called_in_plain_ascii() {
-    let world = World::new();
-    let decision = world.decide(&world.good(ENFORCED, None), Spending::Fresh);
+    let decision = first(&known());
     let answer = answered(&decision, &Upstream::default());
     let ok = allowed(&answer);
     assert_identity(ok, &IDENTITY);
-    assert_eq!(values(&ok.headers, "x-keybound-issuer"), ["https://as.test"]);
+    assert_eq!(values(&ok.headers, "x-keybound-issuer"), ["https://as.example.com"]);
     assert_eq!(values(&ok.headers, "x-keybound-client"), ["robot%201"], "a space could end a value for some readers");
     assert_eq!(values(&ok.headers, "x-keybound-proof"), ["dpop"]);
     assert_eq!(values(&ok.headers, "x-keybound-decision"), ["07".repeat(16)]);
@@ -95,8 +128,7 @@ fn an_allow_tells_the_api_who_called_in_plain_ascii() {
 
 #[test]
 fn credentials_go_on_to_the_api_unless_they_are_to_be_removed() {
-    let world = World::new();
-    let decision = world.decide(&world.good(ENFORCED, None), Spending::Fresh);
+    let decision = first(&known());
     let kept = answered(&decision, &Upstream::default());
     assert!(allowed(&kept).headers_to_remove.is_empty());
     let stripped = answered(&decision, &Upstream { strip_credentials: true, ..Upstream::default() });
@@ -105,32 +137,26 @@ fn credentials_go_on_to_the_api_unless_they_are_to_be_removed() {
 
 #[test]
 fn an_allow_with_an_old_nonce_brings_a_new_one_that_no_cache_keeps() {
-    let world = World::new();
     let ask = |minted| {
-        let nonce = world.nonce(minted);
-        let decision = world.decide(&world.good(NONCED, Some(&nonce)), Spending::Fresh);
+        let decision = first(&good_nonce().proof(|proof| proof.claims["nonce"] = json!(nonce("nonce", minted))));
         allowed(&answered(&decision, &Upstream::default())).response_headers_to_add.clone()
     };
     assert!(ask(NOW - 10).is_empty(), "within the first half of its life the old one serves");
     let added = ask(NOW - 200);
-    assert_eq!(values(&added, "dpop-nonce"), [world.nonce(NOW)]);
+    assert_eq!(values(&added, "dpop-nonce"), [nonce("nonce", NOW)]);
     assert_eq!(values(&added, "cache-control"), ["no-store"]);
 }
 
 #[test]
 fn an_observed_request_goes_on_without_an_identity() {
-    let world = World::new();
-    let stolen =
-        Sent { headers: vec![("authorization", "Bearer x".to_owned())], ..World::bare(OBSERVED, "/payments/1") };
-    for (sent, would_be) in [(World::bare(OBSERVED, "/payments/1"), "credential_missing"), (stolen, "token_malformed")]
-    {
-        let answer = answered(&world.decide(&sent, Spending::Fresh), &Upstream::default());
+    for (sent, would_be) in [(bare(host::LENIENT), "credential_missing"), (stolen(host::LENIENT), "token_malformed")] {
+        let answer = answered(&first(&sent), &Upstream::default());
         assert_identity(allowed(&answer), &["x-keybound-decision"]);
         assert_eq!(metadata(&answer, "code").unwrap(), "observed");
         assert_eq!(metadata(&answer, "would_be").unwrap(), would_be);
         assert_eq!(metadata(&answer, "client"), None);
     }
-    let replayed = world.decide(&world.good(OBSERVED, None), Spending::Replayed);
+    let replayed = second(&good_at(host::LENIENT));
     let answer = answered(&replayed, &Upstream::default());
     assert_identity(allowed(&answer), &["x-keybound-decision"]);
     assert_eq!((metadata(&answer, "would_be"), metadata(&answer, "client")), (Some("proof_replayed".to_owned()), None));
@@ -138,8 +164,7 @@ fn an_observed_request_goes_on_without_an_identity() {
 
 #[test]
 fn a_public_operation_goes_on_without_identity_and_credential() {
-    let world = World::new();
-    let answer = answered(&world.decide(&World::bare(ENFORCED, "/health"), Spending::Fresh), &Upstream::default());
+    let answer = answered(&first(&bare(host::ITEMS).path("/health")), &Upstream::default());
     let ok = allowed(&answer);
     assert_identity(ok, &["x-keybound-decision"]);
     assert!(["authorization", "dpop"].iter().all(|name| ok.headers_to_remove.iter().any(|removed| removed == name)));
@@ -148,13 +173,9 @@ fn a_public_operation_goes_on_without_identity_and_credential() {
 
 #[test]
 fn a_bad_credential_that_a_public_operation_observes_does_not_go_on() {
-    let bad = vec![("authorization", "Bearer x".to_owned())];
-    let answer = |host| {
-        let sent = Sent { headers: bad.clone(), ..World::bare(host, "/health") };
-        answered(&World::new().decide(&sent, Spending::Fresh), &Upstream::default())
-    };
-    assert_eq!(metadata(&answer(ENFORCED), "code").unwrap(), "token_malformed");
-    let observed = answer(OBSERVED);
+    let answer = |host| answered(&first(&stolen(host).path("/health")), &Upstream::default());
+    assert_eq!(metadata(&answer(host::ITEMS), "code").unwrap(), "token_malformed");
+    let observed = answer(host::LENIENT);
     assert_eq!(metadata(&observed, "would_be").unwrap(), "token_malformed");
     assert!(
         ["authorization", "dpop"]
@@ -195,18 +216,17 @@ fn a_denial_tells_the_caller_its_class_and_no_more() {
 
 #[test]
 fn challenges_and_a_nonce_reach_the_client_as_fields_of_their_own() {
-    let world = World::new();
-    let missing = world.decide(&World::bare(ENFORCED, "/payments/1"), Spending::Fresh);
+    let missing = first(&bare(host::ITEMS));
     let answer = answered(&missing, &Upstream::default());
     let challenges = values(&denied(&answer).headers, "www-authenticate");
     assert_eq!(challenges, ["Bearer", "DPoP algs=\"ES256 PS256 EdDSA Ed25519\""]);
     let mut challenge =
         denied(&answer).headers.iter().filter(|option| option.header.as_ref().unwrap().key == "www-authenticate");
     assert!(challenge.all(|option| option.append_action() == HeaderAppendAction::AppendIfExistsOrAdd));
-    let without_nonce = world.decide(&world.good(NONCED, None), Spending::Fresh);
+    let without_nonce = first(&good_at(host::NONCE));
     let answer = answered(&without_nonce, &Upstream::default());
     let headers = &denied(&answer).headers;
-    assert_eq!(values(headers, "dpop-nonce"), [world.nonce(NOW)]);
+    assert_eq!(values(headers, "dpop-nonce"), [nonce("nonce", NOW)]);
     assert_eq!(values(headers, "cache-control"), ["no-store"]);
     assert_eq!(values(headers, "access-control-expose-headers"), ["WWW-Authenticate, DPoP-Nonce"]);
     assert!(values(headers, "www-authenticate").iter().any(|value| value.contains("error=\"use_dpop_nonce\"")));
@@ -302,8 +322,8 @@ fn assert_headers(theirs: &[HeaderValueOption], ours: &[proto::HeaderValueOption
 /// The whole path of a check, minus the socket.
 static GATE: LazyLock<Gate> = LazyLock::new(|| Gate {
     wanted: keybound::edge::jwks::Wanted::default(),
-    snapshot: Arc::new(ArcSwap::from_pointee(World::new().snapshot)),
-    spent: Arc::new(Memory::new(1_000, 100, 0)),
+    snapshot: Arc::new(ArcSwap::from(Setting::Standard.snapshot())),
+    spent: Memory::new(1_000, 100).shared(),
     clock: keybound::edge::clock::now,
     upstream: Upstream::default(),
     deadline: Duration::from_secs(60),
@@ -316,7 +336,7 @@ fn an_answer_that_comes_late_is_a_denial() {
     let public = {
         let http = envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest {
             method: "GET".to_owned(),
-            host: ENFORCED.to_owned(),
+            host: host::ITEMS.to_owned(),
             path: "/health".to_owned(),
             ..Default::default()
         };
@@ -343,14 +363,9 @@ fn a_message_that_could_not_be_read_is_answered_with_its_denial() {
 }
 
 #[test]
-fn the_world_of_these_tests_has_every_kind_of_verdict() {
-    let world = World::new();
-    let verdicts = [
-        world.decide(&world.good(ENFORCED, None), Spending::Fresh),
-        world.decide(&World::bare(OBSERVED, "/payments/1"), Spending::Fresh),
-        world.decide(&World::bare(ENFORCED, "/health"), Spending::Fresh),
-        world.decide(&world.good(ENFORCED, None), Spending::Replayed),
-    ];
+fn the_requests_of_these_tests_have_every_kind_of_verdict() {
+    let verdicts =
+        [first(&known()), first(&bare(host::LENIENT)), first(&bare(host::ITEMS).path("/health")), second(&known())];
     assert!(matches!(verdicts[0].verdict, Verdict::Allowed { .. }));
     assert!(matches!(verdicts[1].verdict, Verdict::Observed { .. }));
     assert!(matches!(verdicts[2].verdict, Verdict::Public));

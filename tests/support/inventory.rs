@@ -61,8 +61,13 @@ pub fn origin_of(host: &str) -> String {
     if host == host::PORT { "https://port.example.com:8443".to_owned() } else { format!("https://{host}") }
 }
 
-/// The inventory of every setting.
-pub fn inventory() -> Inventory {
+/// The inventory with these APIs.
+pub fn inventory(apis: Vec<Api>) -> Inventory {
+    Inventory::new(apis).expect("an inventory without ambiguity")
+}
+
+/// The APIs of every setting.
+pub fn apis() -> Vec<Api> {
     let api_for = |id: &str, host: &str, change: &dyn Fn(&mut Api)| {
         let mut api = api(id, host);
         change(&mut api);
@@ -70,7 +75,7 @@ pub fn inventory() -> Inventory {
     };
     let key_set_issuers: Vec<_> =
         key_sets().iter().map(|(name, _)| with_key_set(name)).chain([KEYLESS.to_owned()]).collect();
-    Inventory::new(vec![
+    vec![
         api_for("items", host::ITEMS, &|api| api.leniency.exceptions = vec![exception(Waiver::Proof)]),
         api_for("dpop", host::DPOP, &|api| api.proof = ProofDemand::Dpop),
         api_for("mtls", host::MTLS, &|api| api.proof = ProofDemand::Mtls),
@@ -102,8 +107,7 @@ pub fn inventory() -> Inventory {
         api_for("port", host::PORT, &|_| {}),
         api_for("ipv6", host::IPV6, &|_| {}),
         api_for("idn", host::IDN, &|_| {}),
-    ])
-    .expect("an inventory without ambiguity")
+    ]
 }
 
 fn api(id: &str, host: &str) -> Api {

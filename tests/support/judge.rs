@@ -8,6 +8,8 @@ use envoy_types::pb::envoy::config::core::v3::HeaderValueOption;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::google::protobuf::value::Kind;
 use keybound::config::{IdentityHeaders, Upstream};
+use keybound::decision::Decision;
+use keybound::decision::snapshot::Snapshot;
 use keybound::edge::spent::memory::Memory as SpentProofs;
 use keybound::edge::{gate, reply};
 use keybound::telemetry::record::{DecisionId, DecisionRecord};
@@ -56,12 +58,22 @@ impl Memory {
 }
 
 /// Judges a request as Envoy would send it.
-pub fn judge(request: &Request, encoding: Encoding, memory: &mut Memory, now: i64) -> Outcome {
-    let message = Ok(encode(request, encoding).into());
-    let decision = gate::judge(&request.setting.snapshot(), &memory.spent, request.point, message, now);
+pub fn judge(request: &Request, encoding: Encoding, memory: &Memory, now: i64) -> Outcome {
+    judge_under(&request.setting.snapshot(), request, encoding, memory, now)
+}
+
+/// The same under a snapshot that no setting has.
+pub fn judge_under(snapshot: &Snapshot, request: &Request, encoding: Encoding, memory: &Memory, now: i64) -> Outcome {
+    let decision = decide(snapshot, request, encoding, memory, now);
     let record = DecisionRecord::new(DecisionId::new([0; 16]), request.point, Duration::ZERO, &decision);
     let response = reply::write(&decision, &record, &upstream());
     outcome(&response.encode_to_vec())
+}
+
+/// The decision alone, before anybody is told of it.
+pub fn decide(snapshot: &Snapshot, request: &Request, encoding: Encoding, memory: &Memory, now: i64) -> Decision {
+    let message = Ok(encode(request, encoding).into());
+    gate::judge(snapshot, &memory.spent, request.point, message, now)
 }
 
 fn upstream() -> Upstream {

@@ -15,7 +15,7 @@ pub mod request;
 pub mod setting;
 pub mod wire;
 
-pub use judge::{Memory, Outcome, judge};
+pub use judge::{Memory, Outcome, decide, judge, judge_under};
 pub use jws::Jws;
 pub use keys::{SigningKey, keys, thumbprint};
 pub use pki::{Leaf, pki};

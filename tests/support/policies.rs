@@ -69,6 +69,7 @@ pub fn policies() -> PolicyIndex {
 
 fn claims() -> Vec<ClaimSpec> {
     let set = || ClaimType::Set(Box::new(ClaimType::Text));
+    let site = ClaimSpec { attribute: "site".to_owned(), claim: "site".to_owned(), kind: ClaimType::Text };
     [
         ("acr", ClaimType::Text),
         ("amr", set()),
@@ -76,6 +77,9 @@ fn claims() -> Vec<ClaimSpec> {
         ("groups", set()),
         ("roles", set()),
         ("entitlements", set()),
+        ("level", ClaimType::Long),
+        ("trusted", ClaimType::Bool),
+        ("place", ClaimType::Record(vec![site])),
     ]
     .into_iter()
     .map(|(name, kind)| ClaimSpec { attribute: name.to_owned(), claim: name.to_owned(), kind })

@@ -7,9 +7,10 @@ use keybound::decision::binding::ProofRules;
 use keybound::decision::binding::nonce::NonceKeys;
 use keybound::decision::certificate::{CertificateRules, CertificateSource, ChainTrust, TrustBundle, XfccRules};
 use keybound::decision::jose::algorithm::{Algorithm, AlgorithmSet};
+use keybound::decision::route::Api;
 use keybound::decision::snapshot::{Bundle, Snapshot};
 
-use super::inventory::{inventory, registry};
+use super::inventory::{apis, inventory, registry};
 use super::issuers::issuers;
 use super::pki::{GATEWAY, WAYPOINT, pki};
 use super::policies::policies;
@@ -73,7 +74,8 @@ impl Setting {
         Arc::clone(snapshots.entry(self).or_insert_with(|| Arc::new(self.build())))
     }
 
-    fn build(self) -> Snapshot {
+    /// A snapshot of its own, for a test that changes it.
+    pub fn build(self) -> Snapshot {
         let (tokens, proofs) = self.algorithms();
         Snapshot {
             issuers: issuers(tokens),
@@ -87,7 +89,7 @@ impl Setting {
             }),
             nonces: Arc::new(NonceKeys::new(&MINTING_KEY, &[PREVIOUS_KEY.to_vec()])),
             metadata: false,
-            bundle: (self != Self::WithoutBundle).then(|| Arc::new(bundle())),
+            bundle: (self != Self::WithoutBundle).then(|| Arc::new(bundle_of(apis()))),
         }
     }
 
@@ -140,8 +142,9 @@ impl Setting {
     }
 }
 
-fn bundle() -> Bundle {
-    Bundle { revision: "tests".to_owned(), inventory: inventory(), clients: registry(), policies: policies() }
+/// The bundle with these APIs.
+pub fn bundle_of(apis: Vec<Api>) -> Bundle {
+    Bundle { revision: "tests".to_owned(), inventory: inventory(apis), clients: registry(), policies: policies() }
 }
 
 /// A nonce of ours for an API.

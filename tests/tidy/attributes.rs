@@ -6,9 +6,12 @@ use keybound::decision::facts::RequestFacts;
 use keybound::decision::policy::Subject;
 use keybound::decision::policy::attributes::{API, Attribute, CLIENT, CONTEXT, Kind, Presence, api, client, context};
 use keybound::decision::{certificate, credential, route, token};
-use serde_json::Value;
+use keybound::edge::wire;
+use serde_json::{Value, json};
 
-use crate::world::{ENFORCED, NOW, Sent, World};
+use crate::support::inventory::host;
+use crate::support::wire::encode;
+use crate::support::{Encoding, Good, NOW, Request, Setting, good_bearer_at, good_both};
 
 /// Which of the rows must be there.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,7 +23,7 @@ enum Whole {
 }
 
 /// The values as Cedar prints them.
-fn json(pairs: Vec<(String, RestrictedExpression)>) -> Value {
+fn as_json(pairs: Vec<(String, RestrictedExpression)>) -> Value {
     Context::from_pairs(pairs).unwrap().to_json_value().unwrap()
 }
 
@@ -61,20 +64,44 @@ fn typed(row: &Attribute, value: &Value, (client, whole): (bool, Whole), name: &
     }
 }
 
-/// Walks a request step by step and hands its evidence to `look`.
-fn with_subject(world: &World, sent: &Sent, look: impl FnOnce(&RequestFacts<'_>, &route::Route<'_>, &Subject<'_>)) {
-    let raw = sent.raw();
-    let facts = RequestFacts::new("edge", &raw).unwrap();
-    let (snapshot, bundle) = (&world.snapshot, world.bundle());
-    let route = route::resolve(&bundle.inventory, &facts).unwrap();
-    let credential = credential::present(&facts).unwrap();
+/// A request with everything that a request can have.
+fn with_everything() -> Good {
+    let request = good_both().under(Setting::VerifiedByEnvoy).raw_path("/items/p%20%7B1");
+    let request = request.proof(|proof| proof.claims["htu"] = json!("https://rs.example.com/items/p%20%7b1"));
+    request.token(|token| {
+        for (name, value) in [
+            ("acr", json!("high")),
+            ("level", json!(3)),
+            ("groups", json!(["a", "b"])),
+            ("auth_time", json!(NOW - 500)),
+            ("trusted", json!(true)),
+            ("place", json!({"site": "x"})),
+        ] {
+            token.claims[name] = value;
+        }
+    })
+}
+
+/// Takes a request as far as its route.
+fn with_route(request: &Request, look: impl FnOnce(&RequestFacts<'_>, &route::Route<'_>)) {
+    let message = wire::decode(encode(request, Encoding::Raw).into()).unwrap();
+    let facts = RequestFacts::new("edge", &wire::raw(&message).unwrap()).unwrap();
+    let snapshot = request.setting.snapshot();
+    look(&facts, &route::resolve(&snapshot.bundle.as_ref().unwrap().inventory, &facts).unwrap());
+}
+
+/// Walks a routed request step by step and hands its evidence to `look`.
+fn with_subject(setting: Setting, facts: &RequestFacts<'_>, route: &route::Route<'_>, look: impl FnOnce(&Subject<'_>)) {
+    let snapshot = setting.snapshot();
+    let bundle = snapshot.bundle.as_ref().unwrap();
+    let credential = credential::present(facts).unwrap();
     let signed = token::verify(credential.token(), &snapshot.issuers).unwrap();
     let token = signed.accept(route.api(), bundle.policies.claims(), NOW).unwrap();
     let registration = bundle.clients.admit(token.client(), true, NOW).unwrap();
     let certificate = certificate::present(&snapshot.certificates, None, &facts.certificate(), NOW).unwrap();
     let proven = binding::prove(&Sender {
-        facts: &facts,
-        route: &route,
+        facts,
+        route,
         credential: &credential,
         token: &token,
         certificate: certificate.as_ref(),
@@ -89,36 +116,37 @@ fn with_subject(world: &World, sent: &Sent, look: impl FnOnce(&RequestFacts<'_>,
         Err(denial) => panic!("{denial:?}"),
     };
     let subject = Subject { token: &token, registration, certificate: certificate.as_ref(), sender: &sender };
-    look(&facts, &route, &subject);
+    look(&subject);
 }
 
 #[test]
 fn a_request_with_everything_has_every_attribute_of_the_table() {
-    let world = World::new();
     let mut found = Vec::new();
-    with_subject(&world, &world.good(ENFORCED, None), |facts, route, subject| {
-        let values = json(context(facts, route, Some(subject), NOW).unwrap());
-        differences(CONTEXT, &values, true, Whole::Yes, "context.", &mut found);
-        assert_eq!(values["http"]["path"]["payment_id"], "p {1", "parameters are decoded");
-        assert_eq!(values["token"]["claims"]["where"]["site"], "x");
-        let principal = json(client(subject.token.client(), subject.registration));
-        differences(CLIENT, &principal, true, Whole::Yes, "principal.", &mut found);
-        differences(API, &json(api(route.api())), true, Whole::Yes, "resource.", &mut found);
+    let request = with_everything().build();
+    with_route(&request, |facts, route| {
+        with_subject(request.setting, facts, route, |subject| {
+            let values = as_json(context(facts, route, Some(subject), NOW).unwrap());
+            differences(CONTEXT, &values, true, Whole::Yes, "context.", &mut found);
+            assert_eq!(values["http"]["path"]["item_id"], "p {1", "parameters are decoded");
+            let claims = &values["token"]["claims"];
+            assert_eq!((&claims["place"]["site"], &claims["level"]), (&json!("x"), &json!(3)));
+            let principal = as_json(client(subject.token.client(), subject.registration));
+            differences(CLIENT, &principal, true, Whole::Yes, "principal.", &mut found);
+            differences(API, &as_json(api(route.api())), true, Whole::Yes, "resource.", &mut found);
+        });
     });
     crate::none(found, "src/decision/policy/attributes.rs: rows and values differ");
 }
 
 #[test]
 fn a_request_with_nothing_has_only_the_attributes_that_are_always_there() {
-    let world = World::new();
     let mut found = Vec::new();
-    let sent = World::bare(ENFORCED, "/health");
-    let raw = sent.raw();
-    let facts = RequestFacts::new("edge", &raw).unwrap();
-    let route = route::resolve(&world.bundle().inventory, &facts).unwrap();
-    let values = json(context(&facts, &route, None, NOW).unwrap());
-    differences(CONTEXT, &values, false, Whole::No, "context.", &mut found);
+    let request = good_bearer_at(host::ITEMS).without("authorization").path("/health").build();
+    with_route(&request, |facts, route| {
+        let values = as_json(context(facts, route, None, NOW).unwrap());
+        differences(CONTEXT, &values, false, Whole::No, "context.", &mut found);
+    });
     let stranger = keybound::decision::client::ClientId { issuer: "i".to_owned(), id: "c".to_owned() };
-    differences(CLIENT, &json(client(&stranger, None)), true, Whole::No, "principal.", &mut found);
+    differences(CLIENT, &as_json(client(&stranger, None)), true, Whole::No, "principal.", &mut found);
     crate::none(found, "src/decision/policy/attributes.rs: rows and values differ");
 }

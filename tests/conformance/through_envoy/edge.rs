@@ -23,7 +23,8 @@ const GUARDIAN: &str = r#""$@" & id=$!; cat >/dev/null; kill -s KILL "$id" 2>/de
 pub struct Door {
     /// `encode_raw_headers` or not.
     pub encoding: Encoding,
-    /// The hop before is trusted with `x-forwarded-client-cert`: `ALWAYS_FORWARD_ONLY`, not `SANITIZE_SET`.
+    /// The hop before is trusted with `x-forwarded-client-cert` and `client-cert`: the one is forwarded
+    /// (`ALWAYS_FORWARD_ONLY`, not `SANITIZE_SET`), the other not removed.
     pub forwards: bool,
 }
 
@@ -141,6 +142,9 @@ fn listener_of(shipped: &str, directory: &Path, door: Door, port: u16, hints: &[
             "forward_client_cert_details: SANITIZE_SET",
             "forward_client_cert_details: ALWAYS_FORWARD_ONLY",
         );
+        for name in ["client-cert", "client-cert-chain"] {
+            replace(&mut text, &format!("                        - remove: {name}\n"), "");
+        }
     }
     let named: String = hints.iter().map(|api| route_of(api)).collect();
     replace(&mut text, ANY_PATH, &format!("{named}{ANY_PATH}"));

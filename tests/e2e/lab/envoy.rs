@@ -25,11 +25,14 @@ pub struct Variant {
     pub body_bytes: Option<u32>,
     /// Header blocks far above keybound's limit are taken.
     pub large_headers: bool,
+    /// A proxy in front ends the clients' TLS connections and tells of their certificates in a header, which is not removed:
+    /// the `forward_client_cert_details` that `x-forwarded-client-cert` then has.
+    pub behind: Option<&'static str>,
 }
 
 impl Variant {
     pub fn new(name: &'static str, road: Road) -> Self {
-        Self { name, road, raw_headers: true, open: false, body_bytes: None, large_headers: false }
+        Self { name, road, raw_headers: true, open: false, body_bytes: None, large_headers: false, behind: None }
     }
 }
 
@@ -41,21 +44,46 @@ pub(super) struct Ports {
 
 const KEYBOUND: &str = "socket_address: { address: 127.0.0.1, port_value: 9191 }";
 
+/// The shipped configuration, changed text by text.
+pub(super) struct Text(String);
+
+impl Text {
+    /// Of this machine: `directory` holds the certificates.
+    pub fn shipped(directory: &Path, ports: &Ports) -> Self {
+        let mut text = Self(include_str!("../../../deploy/envoy/envoy.yaml").to_owned());
+        for name in ["server.crt", "server.key", "clients-ca.crt"] {
+            text.replace(&format!("/etc/envoy/tls/{name}"), &directory.join(name).display().to_string());
+        }
+        text.replace("address: 0.0.0.0, port_value: 10443", &format!("address: 127.0.0.1, port_value: {}", ports.edge));
+        text.replace("port_value: 9901", &format!("port_value: {}", ports.admin));
+        text.replace("port_value: 8080", &format!("port_value: {}", ports.upstream));
+        text.replace(r#"["pay.example.com", "accounts.example.com", "catalogue.example.com"]"#, r#"["*"]"#);
+        text
+    }
+
+    /// A text that is there exactly once becomes another.
+    pub fn replace(&mut self, from: &str, to: &str) {
+        assert_eq!(self.0.matches(from).count(), 1, "deploy/envoy/envoy.yaml: {from}");
+        self.0 = self.0.replace(from, to);
+    }
+
+    /// What is between two texts, the first with it, becomes another.
+    pub fn replace_until(&mut self, from: &str, until: &str, to: &str) {
+        let (before, rest) = self.0.split_once(from).unwrap_or_else(|| panic!("deploy/envoy/envoy.yaml: {from}"));
+        let (_, after) = rest.split_once(until).unwrap_or_else(|| panic!("deploy/envoy/envoy.yaml: {until}"));
+        self.0 = format!("{before}{to}{until}{after}");
+    }
+
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
 /// The configuration's text; `directory` holds the certificates.
 pub(super) fn render(variant: &Variant, directory: &Path, ports: &Ports) -> String {
-    let mut text = include_str!("../../../deploy/envoy/envoy.yaml").to_owned();
-    let mut replace = |from: &str, to: &str| {
-        assert_eq!(text.matches(from).count(), 1, "deploy/envoy/envoy.yaml: {from}");
-        text = text.replace(from, to);
-    };
+    let mut text = Text::shipped(directory, ports);
+    let mut replace = |from: &str, to: &str| text.replace(from, to);
     let file = |name: &str| directory.join(name).display().to_string();
-    for name in ["server.crt", "server.key", "clients-ca.crt"] {
-        replace(&format!("/etc/envoy/tls/{name}"), &file(name));
-    }
-    replace("address: 0.0.0.0, port_value: 10443", &format!("address: 127.0.0.1, port_value: {}", ports.edge));
-    replace("port_value: 9901", &format!("port_value: {}", ports.admin));
-    replace("port_value: 8080", &format!("port_value: {}", ports.upstream));
-    replace(r#"["pay.example.com", "accounts.example.com", "catalogue.example.com"]"#, r#"["*"]"#);
     // An unoptimised keybound on a busy machine; the tests are about codes.
     replace("timeout: 0.25s", "timeout: 6s");
     match &variant.road {
@@ -80,7 +108,13 @@ pub(super) fn render(variant: &Variant, directory: &Path, ports: &Ports) -> Stri
         replace("max_headers_count: 100", "max_headers_count: 2000");
         replace("max_request_headers_kb: 60", "max_request_headers_kb: 4096");
     }
-    text
+    if let Some(details) = variant.behind {
+        replace("forward_client_cert_details: SANITIZE_SET", &format!("forward_client_cert_details: {details}"));
+        for name in ["client-cert", "client-cert-chain"] {
+            replace(&format!("                        - remove: {name}\n"), "");
+        }
+    }
+    text.into_string()
 }
 
 fn tls_cluster(name: &str, file: &impl Fn(&str) -> String) -> String {

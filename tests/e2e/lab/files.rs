@@ -19,6 +19,8 @@ pub struct Plan {
     pub issuers: String,
     /// More entries of `listeners.check`.
     pub listeners: String,
+    /// The section `certificate`.
+    pub certificate: String,
     /// Whole sections more.
     pub sections: String,
     pub poll_seconds: u64,
@@ -38,6 +40,7 @@ impl Default for Plan {
         Self {
             issuers: issuer(SERVER, "file: \"{directory}/keys.json\"", ""),
             listeners: String::new(),
+            certificate: "{ source: envoy_peer_certificate, chain_verified_by: envoy }".to_owned(),
             sections: String::new(),
             poll_seconds: 1,
             // Proofs are refused for this long after a start; one clock here.
@@ -141,7 +144,7 @@ pub fn write_keybound(directory: &Path, plan: &Plan, ports: Ports) -> PathBuf {
   public: 127.0.0.1:{}
 bundle: {{ directory: policies, poll_seconds: {} }}
 issuers:
-{}certificate: {{ source: envoy_peer_certificate, chain_verified_by: envoy }}
+{}certificate: {}
 proofs: {{ future_skew_seconds: {}, nonce_key_files: [nonce.key], nonce_lifetime_seconds: {NONCE_LIFETIME} }}
 upstream: {{ strip_credentials: {} }}
 limits: {{ in_flight: {}, deadline_milliseconds: {}, drain_seconds: {} }}
@@ -153,6 +156,7 @@ log: {{ level: debug, allow_sample_percent: 100 }}
         ports.public,
         plan.poll_seconds,
         plan.issuers,
+        plan.certificate,
         plan.future_skew_seconds,
         plan.strip_credentials,
         plan.in_flight,

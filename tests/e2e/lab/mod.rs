@@ -2,6 +2,7 @@
 
 pub mod envoy;
 pub mod files;
+pub mod front;
 pub mod place;
 pub mod process;
 pub mod secrets;
@@ -18,6 +19,7 @@ use keybound::edge::clock;
 
 pub use envoy::{Road, Variant};
 pub use files::Plan;
+pub use front::Says;
 pub use place::until;
 use process::Process;
 use upstream::Upstream;
@@ -109,9 +111,26 @@ impl Lab {
     pub fn edge_as(&self, variant: &Variant) -> Edge {
         let upstream = Upstream::shared();
         let ports = envoy::Ports { edge: place::free_port(), admin: place::free_port(), upstream: upstream.port };
-        let file = |extension: &str| self.directory.join(format!("{}.{extension}", variant.name));
+        let text = envoy::render(variant, &self.directory, &ports);
+        let (process, access_log) = self.start_envoy(variant.name, &text, &ports);
+        Edge { port: ports.edge, access_log, keybound_log: self.log.clone(), upstream, _process: process }
+    }
+
+    /// One more Envoy in front of one: it ends the clients' TLS connections, and tells the other of their certificates. Decisions
+    /// are in the other's access log.
+    pub fn front_of(&self, behind: &Edge, says: Says) -> Edge {
+        let ports = envoy::Ports { edge: place::free_port(), admin: place::free_port(), upstream: behind.port };
+        let text = front::render(says, &self.directory, &ports);
+        let (process, _) = self.start_envoy("front", &text, &ports);
+        let (access_log, keybound_log) = (behind.access_log.clone(), self.log.clone());
+        Edge { port: ports.edge, access_log, keybound_log, upstream: behind.upstream, _process: process }
+    }
+
+    /// Starts an Envoy and waits until it is ready; its access log.
+    fn start_envoy(&self, name: &str, text: &str, ports: &envoy::Ports) -> (Process, PathBuf) {
+        let file = |extension: &str| self.directory.join(format!("{name}.{extension}"));
         let config = file("yaml");
-        std::fs::write(&config, envoy::render(variant, &self.directory, &ports)).expect("a written file");
+        std::fs::write(&config, text).expect("a written file");
         // Without hot restart it lives beside any other Envoy of the machine, and does not end with the thread that started it.
         let arguments = "--disable-hot-restart --concurrency 2 --log-level warning --file-flush-interval-msec 20";
         let config = config.display().to_string();
@@ -122,7 +141,7 @@ impl Lab {
             process.must_run();
             told::get(ports.admin, "admin", "/ready").filter(|(status, _, _)| *status == 200)
         });
-        Edge { port: ports.edge, access_log, keybound_log: self.log.clone(), upstream, _process: process }
+        (process, access_log)
     }
 
     /// Panics if a secret of the run was written since the last search.
