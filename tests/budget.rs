@@ -185,7 +185,7 @@ fn no_input_takes_more_than_its_share_of_time_and_memory() {
     let mut wrong = Vec::new();
     for (name, request) in [messages(), texts(), signed()].concat() {
         // The first time makes keys, certificates and policies.
-        judge(&request, Encoding::Raw, &mut Memory::new(10, 100), NOW);
+        judge(&request, Encoding::Raw, &Memory::new(10, 100), NOW);
         let message = encode(&request, Encoding::Raw);
         let size = message.len();
         let (outcome, memory, time) = measured(&request, message);
@@ -205,7 +205,7 @@ fn no_input_takes_more_than_its_share_of_time_and_memory() {
 
 /// What came of it, the most memory that it took, and how long. The message itself is not counted.
 fn measured(request: &Request, message: Vec<u8>) -> (Outcome, usize, Duration) {
-    let mut memory = Memory::new(10, 100);
+    let memory = Memory::new(10, 100);
     let mut request = request.clone();
     // Once: the closure gives the message away, so that no copy of it is counted.
     let message = std::sync::Mutex::new(Some(message));
@@ -214,6 +214,6 @@ fn measured(request: &Request, message: Vec<u8>) -> (Outcome, usize, Duration) {
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
     let start = Instant::now();
-    let outcome = judge(&request, Encoding::Raw, &mut memory, NOW);
+    let outcome = judge(&request, Encoding::Raw, &memory, NOW);
     (outcome, MEMORY.peak_usage().saturating_sub(before), start.elapsed())
 }

@@ -103,5 +103,5 @@ fn allows(request: &Request, message: &[u8]) -> bool {
     let mut request = request.clone();
     let message = message.to_vec();
     request.edit_bytes = Some(std::sync::Arc::new(move |_| message.clone()));
-    judge(&request, Encoding::Raw, &mut Memory::new(10, 100), NOW).status == 200
+    judge(&request, Encoding::Raw, &Memory::new(10, 100), NOW).status == 200
 }

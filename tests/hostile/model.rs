@@ -190,7 +190,7 @@ fn proof_is_good(claims: &Value) -> bool {
 
 fn allowed(good: &Good) -> (bool, &'static str) {
     let request = good.build();
-    let outcomes = Encoding::BOTH.map(|encoding| judge(&request, encoding, &mut Memory::new(10, 100), NOW));
+    let outcomes = Encoding::BOTH.map(|encoding| judge(&request, encoding, &Memory::new(10, 100), NOW));
     assert_eq!(outcomes[0], outcomes[1], "the two encodings agree");
     (outcomes[0].status == 200, outcomes[0].code)
 }

@@ -35,7 +35,7 @@ fn bases() -> Vec<(&'static str, Good)> {
 
 /// Whether it is allowed, with a memory of its own.
 fn allows(request: &Request, encoding: Encoding) -> bool {
-    judge(request, encoding, &mut Memory::new(10, 100), NOW).status == 200
+    judge(request, encoding, &Memory::new(10, 100), NOW).status == 200
 }
 
 /// What came of the changes to one request.

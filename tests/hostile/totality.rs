@@ -102,7 +102,7 @@ fn element_of_the_proxy(form: i32) -> String {
 }
 
 fn judged(good: &Good) -> Outcome {
-    judge(&good.build(), Encoding::Raw, &mut Memory::new(10, 100), NOW)
+    judge(&good.build(), Encoding::Raw, &Memory::new(10, 100), NOW)
 }
 
 proptest! {
