@@ -4,7 +4,7 @@
 //! never read; beside a header token it makes the request ambiguous.
 
 use crate::decision::denial::Denial;
-use crate::decision::facts::{RequestFacts, hex};
+use crate::decision::facts::RequestFacts;
 use crate::decision::limits;
 
 /// The authentication scheme in use.
@@ -65,7 +65,7 @@ pub fn present<'a>(facts: &RequestFacts<'a>) -> Result<PresentedCredential<'a>, 
     if !is_token68(token) {
         return Err(Denial::CredentialMalformed);
     }
-    if facts.query().is_some_and(holds_access_token) {
+    if facts.has_parameter("access_token") {
         return Err(Denial::CredentialRepeated);
     }
     let proof = match (scheme, facts.dpop()) {
@@ -100,32 +100,6 @@ fn is_token68(token: &[u8]) -> bool {
     let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = token.get(..token.len().saturating_sub(padding)).unwrap_or_default();
     !body.is_empty() && body.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte))
-}
-
-/// Whether a parameter is named `access_token` after percent-decoding; other letter cases are other names.
-fn holds_access_token(query: &str) -> bool {
-    query.split(['&', ';']).any(|parameter| {
-        let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
-        decoded_eq(name.as_bytes(), b"access_token")
-    })
-}
-
-fn decoded_eq(mut encoded: &[u8], plain: &[u8]) -> bool {
-    for expected in plain {
-        let (octet, rest) = match encoded {
-            [b'%', high, low, rest @ ..] => match hex(*high).zip(hex(*low)) {
-                Some((high, low)) => (high << 4 | low, rest),
-                None => return false,
-            },
-            [octet, rest @ ..] => (*octet, rest),
-            [] => return false,
-        };
-        if octet != *expected {
-            return false;
-        }
-        encoded = rest;
-    }
-    encoded.is_empty()
 }
 
 #[cfg(test)]

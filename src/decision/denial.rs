@@ -169,7 +169,7 @@ denials! {
     RequestTargetAmbiguous "request_target_ambiguous" Request 400 None Never
         "The path can be read in two ways: encoded unreserved characters, encoded slashes, dot segments, empty segments, `;`, `\\`, `#`, no leading slash, or another spelling of a declared path"
     RequestMethodOverride "request_method_override" Request 400 None Never
-        "A method override header is present and the API does not allow it"
+        "A method override, in a header or as `_method` in the query, is present and the API does not allow it"
 
     ApiUnknown "api_unknown" Route 403 None Never
         "No API of the inventory has this host"

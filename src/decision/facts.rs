@@ -160,10 +160,21 @@ impl<'a> RequestFacts<'a> {
         }
     }
 
-    /// Whether a header asks for another method than the real one.
+    /// Whether a header, or `_method` in the query, asks for another method than the real one.
     #[must_use]
     pub fn overrides_method(&self) -> bool {
-        self.fields.method_override
+        self.fields.method_override || self.has_parameter("_method")
+    }
+
+    /// Whether a parameter of the query has this name after percent-decoding; other letter cases are other names.
+    #[must_use]
+    pub fn has_parameter(&self, name: &str) -> bool {
+        self.query.is_some_and(|query| {
+            query.split(['&', ';']).any(|parameter| {
+                let named = parameter.split_once('=').map_or(parameter, |(named, _)| named);
+                decoded_eq(named.as_bytes(), name.as_bytes())
+            })
+        })
     }
 
     /// What the mesh says about the client certificate.
@@ -312,6 +323,24 @@ fn escapes_are_needed(path: &[u8]) -> bool {
         rest = rest.get(at.saturating_add(3)..).unwrap_or_default();
     }
     true
+}
+
+fn decoded_eq(mut encoded: &[u8], plain: &[u8]) -> bool {
+    for expected in plain {
+        let (octet, rest) = match encoded {
+            [b'%', high, low, rest @ ..] => match hex(*high).zip(hex(*low)) {
+                Some((high, low)) => (high << 4 | low, rest),
+                None => return false,
+            },
+            [octet, rest @ ..] => (*octet, rest),
+            [] => return false,
+        };
+        if octet != *expected {
+            return false;
+        }
+        encoded = rest;
+    }
+    encoded.is_empty()
 }
 
 /// The value of a hexadecimal digit.

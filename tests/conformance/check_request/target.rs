@@ -204,6 +204,7 @@ fn ec_06() -> Vec<Row> {
         rows.push(row("EC-06", sentence, good().header(name, "PUT"), request("request_method_override")));
     }
     let allowed = || good_at(host::OVERRIDE).header("x-http-method-override", "PUT");
+    let query = |query: &str| good().raw_path(&format!("/items/7?{query}"));
     let pseudo = good().message(|message| {
         let http = http_of(message);
         if let Some(method) = http.headers.get_mut(":method") {
@@ -216,6 +217,9 @@ fn ec_06() -> Vec<Row> {
         }
     });
     rows.extend([
+        row("EC-06", "`_method` in the query is refused", query("_method=DELETE"), request("request_method_override")),
+        row("EC-06", "however it is escaped", query("x=1&%5Fmethod=PUT"), request("request_method_override")),
+        row("EC-06", "another parameter is allowed", query("method=DELETE&x_method=PUT"), allow()),
         row(
             "EC-06",
             "an override that says what is so is refused too",
