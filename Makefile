@@ -13,12 +13,18 @@ VENV_STAMP := $(TOOLS)/venv/.installed
 NODE_STAMP := $(TOOLS)/node/.installed
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY_STAMP := $(TOOLS)/.cargo-deny-$(CARGO_DENY_VERSION)
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ_STAMP := $(TOOLS)/.cargo-fuzz-$(CARGO_FUZZ_VERSION)
+
+FUZZ_TARGETS ?= check_request compact_jws access_token proof xfcc client_cert target_uri jwks bundle_yaml
+FUZZ_SECONDS ?= 60
+FUZZ := target/fuzz
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # Steps print in order, and cargo locks the target directory anyway.
 .NOTPARALLEL:
-.PHONY: help demo test e2e conformance check tools deny deploy-check fmt fmt-check lint doc need-rust need-cc need-python need-node
+.PHONY: help demo test e2e conformance fuzz check tools deny deploy-check fmt fmt-check lint doc need-nightly need-rust need-cc need-python need-node
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +42,17 @@ e2e: tools need-rust need-cc ## Run only the tests that go through a real Envoy
 
 conformance: tools need-rust need-cc ## Run the conformance table and print it
 	$(CARGO) test --locked --test conformance -- --nocapture
+
+fuzz: $(CARGO_FUZZ_STAMP) need-nightly need-cc ## Fuzz every target for FUZZ_SECONDS (60), from seeds made of the conformance rows
+	@rm -rf $(FUZZ)/seeds
+	FUZZ_SEEDS=$(CURDIR)/$(FUZZ)/seeds $(CARGO) test --locked --quiet --test conformance seeds
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p $(FUZZ)/corpus/$$target && \
+		PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(CARGO) +nightly fuzz run --target-dir $(FUZZ) $$target $(FUZZ)/corpus/$$target $(FUZZ)/seeds/$$target \
+			-- -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -print_final_stats=1 2> $(FUZZ)/$$target.log \
+			|| { tail -n 40 $(FUZZ)/$$target.log >&2; exit 1; }; \
+		echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $(FUZZ)/$$target.log) inputs, coverage $$(sed -n 's/.* cov: \([0-9]*\).*/\1/p' $(FUZZ)/$$target.log | tail -n 1), nothing found"; \
+	done
 
 check: fmt-check lint doc deny deploy-check test ## Everything a change must pass: format, lints, docs, licences and bans, deploy files, tests
 
@@ -63,6 +80,9 @@ doc: need-rust need-cc ## Build the documentation, private items too; warnings a
 
 need-rust:
 	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: install it from https://rustup.rs (rust-version in Cargo.toml says how new)." >&2; exit 1; }
+
+need-nightly: need-rust
+	@$(CARGO) +nightly --version >/dev/null 2>&1 || { echo "Fuzzing needs Rust's nightly toolchain: rustup toolchain install nightly." >&2; exit 1; }
 
 # aws-lc, the cryptography below TLS and signatures, is C.
 need-cc:
@@ -101,4 +121,10 @@ $(CARGO_DENY_STAMP):
 	@$(MAKE) --no-print-directory need-rust need-cc
 	@echo "building cargo-deny $(CARGO_DENY_VERSION) into $(TOOLS)/bin (some minutes, once)"
 	@$(CARGO) install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY_VERSION)
+	@touch $@
+
+$(CARGO_FUZZ_STAMP):
+	@$(MAKE) --no-print-directory need-rust need-cc
+	@echo "building cargo-fuzz $(CARGO_FUZZ_VERSION) into $(TOOLS)/bin"
+	@$(CARGO) install --quiet --locked --root $(TOOLS) cargo-fuzz@$(CARGO_FUZZ_VERSION)
 	@touch $@
