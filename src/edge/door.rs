@@ -4,8 +4,8 @@
 //! Sessions are remembered within one set of files, so nobody resumes what another set has admitted. Connections that stand, stand.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use rustls::pki_types::pem::PemObject as _;
@@ -13,22 +13,32 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Tls;
 use crate::decision::certificate;
 use crate::edge::files::whole;
+use crate::edge::patience::Seldom;
 use crate::problem::Problem;
 
 /// A handshake that takes longer is given up.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Handshakes of one listener at once: far above the connections of any Envoy, far below the least number of descriptors that a
+/// process may have (1024 by custom). Whoever connects and says nothing takes no more than these.
+const HANDSHAKES: usize = 256;
+/// Characters of a caller's name that are logged.
+const NAME_SHOWN: usize = 128;
 
 /// Who may connect, and how.
 pub struct Door {
     tls: ArcSwap<ServerConfig>,
     /// URI or DNS names; `None` lets in whoever has a certificate of the client CA, or anyone if there is no client CA.
     callers: Option<Vec<String>>,
+    places: Arc<Semaphore>,
+    failed: Mutex<Seldom>,
+    turned_away: Mutex<Seldom>,
 }
 
 /// What the files of a TLS listener hold.
@@ -47,8 +57,13 @@ impl Door {
     /// # Errors
     /// What is wrong, and in which file.
     pub fn open(tls: &Tls, files: &DoorFiles) -> Result<Self, Problem> {
-        let door = ArcSwap::from(server_config(tls, files)?);
-        Ok(Self { tls: door, callers: tls.callers.clone() })
+        Ok(Self {
+            tls: ArcSwap::from(server_config(tls, files)?),
+            callers: tls.callers.clone(),
+            places: Arc::new(Semaphore::new(HANDSHAKES)),
+            failed: Mutex::default(),
+            turned_away: Mutex::default(),
+        })
     }
 
     /// From now on handshakes use what the files hold now.
@@ -60,27 +75,46 @@ impl Door {
         Ok(())
     }
 
+    /// A place for one more handshake, waited for. It is kept until the handshake is over.
+    pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
     /// Shakes hands and looks who it is.
     pub async fn admit<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Option<TlsStream<S>> {
         let acceptor = TlsAcceptor::from(self.tls.load_full());
-        let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
-            tracing::warn!("a TLS handshake on a check listener failed");
-            return None;
+        let why = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => return self.listed(stream),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("not over after {} seconds", HANDSHAKE.as_secs()),
         };
-        if let Some(callers) = &self.callers {
-            let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-            if !leaf.is_some_and(|leaf| is_caller(leaf, callers)) {
-                tracing::warn!("a caller that is not listed was turned away from a check listener");
-                return None;
-            }
+        if let Some(times) = due(&self.failed) {
+            tracing::warn!(why, times, "a TLS handshake on a check listener failed");
         }
-        Some(stream)
+        None
+    }
+
+    fn listed<S>(&self, stream: TlsStream<S>) -> Option<TlsStream<S>> {
+        let Some(callers) = &self.callers else { return Some(stream) };
+        let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let names = leaf.and_then(|leaf| certificate::names_of(leaf));
+        let names: Vec<_> = names.into_iter().flat_map(|names| names.uris.into_iter().chain(names.dns_names)).collect();
+        if names.iter().any(|name| callers.contains(name)) {
+            return Some(stream);
+        }
+        if let Some(times) = due(&self.turned_away) {
+            // Whom the operator may want to list; the client CA has vouched for the name.
+            let caller = names.first().map(|name| name.chars().take(NAME_SHOWN).collect::<String>());
+            tracing::warn!(caller, times, "a caller that is not listed was turned away from a check listener");
+        }
+        None
     }
 }
 
-fn is_caller(leaf: &CertificateDer<'_>, callers: &[String]) -> bool {
-    certificate::names_of(leaf)
-        .is_some_and(|names| names.uris.iter().chain(&names.dns_names).any(|name| callers.contains(name)))
+/// Whether to tell, and how often it came. Where the count cannot be had, it is told.
+fn due(seldom: &Mutex<Seldom>) -> Option<u64> {
+    seldom.lock().map_or(Some(1), |mut seldom| seldom.due(Instant::now()))
 }
 
 /// Errors of the PEM reader quote lines of the file, so they are not passed on.
@@ -177,5 +211,17 @@ mod tests {
         let key = b"-----BEGIN PRIVATE KEY MIIsecret\nsecret\n".to_vec();
         let problem = Door::open(&tls(), &DoorFiles { key, ..files() }).err().unwrap();
         assert!(!problem.to_string().contains("secret"), "{problem}");
+    }
+    #[tokio::test]
+    async fn silent_callers_take_no_more_than_the_places_there_are() {
+        let door = Door::open(&tls(), &files()).unwrap();
+        let mut places = Vec::new();
+        for _ in 0..HANDSHAKES {
+            places.push(door.place().await.unwrap());
+        }
+        let brief = Duration::from_millis(50);
+        assert!(tokio::time::timeout(brief, door.place()).await.is_err(), "one more waits");
+        places.pop();
+        assert!(tokio::time::timeout(brief, door.place()).await.is_ok(), "and gets the place that is left");
     }
 }

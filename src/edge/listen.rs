@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tonic::transport::server::Connected;
 
 use crate::config::ListenAddress;
@@ -107,6 +107,10 @@ impl Listener {
     pub async fn accept_into(self, name: &str, door: Option<Arc<Door>>, workers: Vec<mpsc::Sender<Connection>>) {
         let mut patience = Patience::new(name);
         for worker in workers.iter().cycle() {
+            let place = match &door {
+                Some(door) => door.place().await,
+                None => None,
+            };
             let admitted = loop {
                 match self.accept().await {
                     Ok(stream) => break stream,
@@ -123,7 +127,7 @@ impl Listener {
                     if worker.is_closed() {
                         return;
                     }
-                    hand_over(Arc::clone(door), admitted, worker.clone());
+                    hand_over((Arc::clone(door), place), admitted, worker.clone());
                 }
             }
         }
@@ -154,9 +158,15 @@ fn is_socket(path: &Path) -> bool {
 
 /// A handshake must not hold up the next accept. The task is bounded by a timeout and owned by nobody: it ends by itself.
 #[allow(clippy::disallowed_methods, reason = "bounded by a timeout; its end is no event for the process")]
-fn hand_over(door: Arc<Door>, stream: Box<dyn StreamUnpin>, worker: mpsc::Sender<Connection>) {
+fn hand_over(
+    (door, place): (Arc<Door>, Option<OwnedSemaphorePermit>),
+    stream: Box<dyn StreamUnpin>,
+    worker: mpsc::Sender<Connection>,
+) {
     tokio::spawn(async move {
-        if let Some(stream) = door.admit(stream).await {
+        let admitted = door.admit(stream).await;
+        drop(place);
+        if let Some(stream) = admitted {
             let gone = worker.send(Connection(Box::pin(stream))).await.is_err();
             tracing::debug!(gone, "a connection was handed to its worker");
         }

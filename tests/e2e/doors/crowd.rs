@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use super::PREFACE;
+use crate::lab::place::free_port;
 use crate::lab::{Lab, Plan, told, until};
 use crate::requests::dpop;
-use crate::send::Direct;
-use crate::support::Encoding;
+use crate::send::{Direct, http1};
+use crate::support::{Encoding, pki};
 
 /// Connections that are opened at once, far more than descriptors are left.
 const CROWD: usize = 40;
@@ -71,4 +73,34 @@ async fn without_descriptors_what_stands_is_answered_and_nothing_spins() {
     drop(crowd);
     until("probes are answered again", Duration::from_secs(20), || lab.is_ready().then_some(()));
     Direct::tcp(lab.ports.check).await.check(&dpop().build(), Encoding::Raw).await.allowed();
+}
+
+#[tokio::test]
+async fn silent_callers_of_a_tls_listener_take_few_descriptors_and_go() {
+    let port = free_port();
+    let plan = Plan {
+        listeners: format!(
+            "    - {{ name: tls, address: \"127.0.0.1:{port}\", tls: {{ certificate: server.crt, key: server.key, \
+             client_ca: clients-ca.crt }} }}\n"
+        ),
+        ..Plan::default()
+    };
+    let lab = Lab::ready("silent-tls", &plan);
+    let process = process(&lab);
+    let descriptors = || std::fs::read_dir(process.join("fd")).unwrap().count();
+    let before = descriptors();
+    let silent: Vec<_> = (0..400).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    until("handshakes", Duration::from_secs(5), || (descriptors() >= before + 200).then_some(()));
+    std::thread::sleep(Duration::from_millis(500));
+    let taken = descriptors() - before;
+    assert!(taken <= 260, "{taken} descriptors");
+    // Other listeners are not concerned, and whoever waits is served when the silent ones have had their time.
+    assert!(lab.is_ready());
+    Direct::tcp(lab.ports.check).await.check(&dpop().build(), Encoding::Raw).await.allowed();
+    assert!(!http1::first_words(port, "keybound.test", Some(&pki().gateway), PREFACE).await.is_empty());
+    let failed = told::line("a line in the log", lab.log(), |line| {
+        line["message"] == "a TLS handshake on a check listener failed"
+    });
+    assert_eq!(failed["why"], "not over after 5 seconds");
+    drop(silent);
 }
