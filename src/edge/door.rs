@@ -33,6 +33,7 @@ const NAME_SHOWN: usize = 128;
 
 /// Who may connect, and how.
 pub struct Door {
+    listener: String,
     tls: ArcSwap<ServerConfig>,
     /// URI or DNS names; `None` lets in whoever has a certificate of the client CA, or anyone if there is no client CA.
     callers: Option<Vec<String>>,
@@ -52,12 +53,13 @@ pub struct DoorFiles {
 }
 
 impl Door {
-    /// Opens it with what the files hold now. `tls` says which they are.
+    /// Opens that of a listener with what the files hold now. `tls` says which they are.
     ///
     /// # Errors
     /// What is wrong, and in which file.
-    pub fn open(tls: &Tls, files: &DoorFiles) -> Result<Self, Problem> {
+    pub fn open(listener: &str, tls: &Tls, files: &DoorFiles) -> Result<Self, Problem> {
         Ok(Self {
+            listener: listener.to_owned(),
             tls: ArcSwap::from(server_config(tls, files)?),
             callers: tls.callers.clone(),
             places: Arc::new(Semaphore::new(HANDSHAKES)),
@@ -90,7 +92,7 @@ impl Door {
             Err(_) => format!("not over after {} seconds", HANDSHAKE.as_secs()),
         };
         if let Some(times) = due(&self.failed) {
-            tracing::warn!(why, times, "a TLS handshake on a check listener failed");
+            tracing::warn!(listener = self.listener, why, times, "a TLS handshake on a check listener failed");
         }
         None
     }
@@ -106,7 +108,13 @@ impl Door {
         if let Some(times) = due(&self.turned_away) {
             // Whom the operator may want to list; the client CA has vouched for the name.
             let caller = names.first().map(|name| name.chars().take(NAME_SHOWN).collect::<String>());
-            tracing::warn!(caller, times, "a caller that is not listed was turned away from a check listener");
+            let listener = &self.listener;
+            tracing::warn!(
+                listener,
+                caller,
+                times,
+                "a caller that is not listed was turned away from a check listener"
+            );
         }
         None
     }
@@ -186,7 +194,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_together_is_refused_by_name_and_changes_nothing() {
         let good = files();
-        let door = Door::open(&tls(), &good).unwrap();
+        let door = Door::open("edge", &tls(), &good).unwrap();
         let before = door.tls.load_full();
         let cut = |pem: &[u8]| pem.get(..pem.len() / 2).unwrap().to_vec();
         let broken: [(&str, DoorFiles); 6] = [
@@ -209,12 +217,12 @@ mod tests {
     #[test]
     fn a_key_that_is_no_pem_is_not_quoted() {
         let key = b"-----BEGIN PRIVATE KEY MIIsecret\nsecret\n".to_vec();
-        let problem = Door::open(&tls(), &DoorFiles { key, ..files() }).err().unwrap();
+        let problem = Door::open("edge", &tls(), &DoorFiles { key, ..files() }).err().unwrap();
         assert!(!problem.to_string().contains("secret"), "{problem}");
     }
     #[tokio::test]
     async fn silent_callers_take_no_more_than_the_places_there_are() {
-        let door = Door::open(&tls(), &files()).unwrap();
+        let door = Door::open("edge", &tls(), &files()).unwrap();
         let mut places = Vec::new();
         for _ in 0..HANDSHAKES {
             places.push(door.place().await.unwrap());

@@ -304,7 +304,7 @@ impl Keeper {
         if let Some(door) = self.doors.get(listener) {
             door.renew(tls, &files).map_err(one)?;
         } else {
-            let door = Door::open(tls, &files).map_err(one)?;
+            let door = Door::open(listener, tls, &files).map_err(one)?;
             self.doors.insert(listener.to_owned(), Arc::new(door));
         }
         self.taken.push(Taken::Door { listener: listener.to_owned() });
