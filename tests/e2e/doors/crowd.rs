@@ -89,8 +89,13 @@ async fn silent_callers_of_a_tls_listener_take_few_descriptors_and_go() {
     let process = process(&lab);
     let descriptors = || std::fs::read_dir(process.join("fd")).unwrap().count();
     let before = descriptors();
-    let silent: Vec<_> = (0..400).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
-    until("handshakes", Duration::from_secs(5), || (descriptors() >= before + 200).then_some(()));
+    let mut silent = Vec::new();
+    for _ in 0..6 {
+        silent.extend((0..50).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()));
+        // The system's own queue is short, and what does not fit comes again a second later.
+        let taken = silent.len().min(250);
+        until("handshakes", Duration::from_secs(4), || (descriptors() >= before + taken).then_some(()));
+    }
     std::thread::sleep(Duration::from_millis(500));
     let taken = descriptors() - before;
     assert!(taken <= 260, "{taken} descriptors");
