@@ -10,6 +10,7 @@
 mod certificate;
 mod issuers;
 mod listeners;
+mod naming;
 mod raw;
 mod reference;
 mod sections;
@@ -29,6 +30,7 @@ pub use self::reference::reference;
 pub use self::sections::{Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, Profile, Spent, Tls, Upstream};
 pub use self::url::{Url, WrongUrl, is_forbidden_address, key_url};
 
+use self::naming::Naming;
 use self::raw::AlgorithmName;
 use crate::decision::binding::ProofRules;
 use crate::decision::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -60,12 +62,9 @@ pub struct Config {
     pub log: Log,
     /// Protected resource metadata.
     pub metadata: Metadata,
-    parsed: Parsed,
+    /// Private, so that nobody else makes a `Config`.
+    naming: Naming,
 }
-
-/// Private, so that nobody else makes a `Config`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Parsed;
 
 /// Proofs of possession.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +88,8 @@ pub fn parse(file_name: &str, source: &str) -> Result<(Config, Vec<Problem>), Ve
     let Some((written, tree)) = yaml::read(file_name, source, &mut findings) else {
         return Err(findings.into_problems());
     };
-    let config = settle(written, &tree, &mut findings);
+    let mut config = settle(written, &tree, &mut findings);
+    config.naming = Naming::new(file_name, source, findings.paths());
     if findings.has_errors() { Err(findings.into_problems()) } else { Ok((config, findings.into_problems())) }
 }
 
@@ -117,7 +117,7 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
         limits: written.limits,
         log: written.log,
         metadata: written.metadata,
-        parsed: Parsed,
+        naming: Naming::default(),
     }
 }
 

@@ -19,9 +19,9 @@ use crate::decision::jose::algorithm::Algorithm;
 #[serde(deny_unknown_fields)]
 #[schemars(title = "keybound.yaml")]
 pub(super) struct File {
-    /// Where keybound listens. Read at start only.
+    /// Where keybound listens.
     pub listeners: Listeners,
-    /// What policy authors write: policies, API inventory, client registry.
+    /// What policy authors write: policies, API inventory, client registry. The start needs a good one.
     pub bundle: Bundle,
     /// Which algorithms may be used at all, and whether APIs ask for nonces unless they say otherwise.
     #[serde(default)]
@@ -58,10 +58,15 @@ pub(super) struct Listeners {
     /// Listeners that answer Envoy's `ext_authz` gRPC, at least one.
     #[schemars(length(min = 1))]
     pub check: Vec<CheckListener>,
-    /// `ip:port` of the plain HTTP listener for `/livez`, `/readyz` and `/metrics`; none if absent.
+    /// `ip:port` of the plain HTTP listener for `/livez`, `/readyz` (which says why not, and for how many seconds if it is a
+    /// matter of time) and `/metrics`; none if absent. Let only probes and scrapers reach it: it serves 128 connections at
+    /// once, each for 15 seconds at most. The check listeners answer gRPC health, which is the same as `/readyz`.
     #[serde(default)]
     pub probes: Option<String>,
-    /// `ip:port` of the plain HTTP listener for RFC 9728 documents; none if absent.
+    /// `ip:port` of the plain HTTP listener for RFC 9728 documents, one per `Host`; none if absent. Clients do not need it: the
+    /// check itself always answers `GET /.well-known/oauth-protected-resource` at every host of the inventory, wherever a
+    /// route of Envoy matches that path. This listener is for readers that do not come through Envoy. Both are off with
+    /// `metadata.enabled: false`.
     #[serde(default)]
     pub public: Option<String>,
 }
@@ -72,9 +77,10 @@ pub(super) struct CheckListener {
     /// The enforcement point: 1 to 32 of `a-z`, `0-9`, `-`, unique. It is part of the replay key, so hops in series
     /// need different names, while replicas and regions of one hop share one.
     pub name: String,
-    /// `ip:port`, or `unix:` and the path of a socket.
+    /// `ip:port`, or `unix:` and the path of a socket. With port 0 the system chooses; the log line `started` says which.
     pub address: String,
-    /// TLS towards Envoy; plain text if absent.
+    /// TLS towards Envoy; plain text if absent. When the files change, new connections get the new ones and those that stand
+    /// stay; files that are broken or do not fit together change nothing (`what="listener_tls"` in the metric).
     #[serde(default)]
     pub tls: Option<Tls>,
     /// Whether gRPC reflection is served here.
@@ -87,7 +93,8 @@ pub(super) struct CheckListener {
 pub(super) struct TrustedIssuer {
     /// The `iss` value, compared exactly: an https URL without query or fragment (RFC 8414 §2).
     pub issuer: String,
-    /// Where its keys come from: exactly one of `file`, `url` and `discovery: true`.
+    /// Where its keys come from: exactly one of `file`, `url` and `discovery: true`. Of a JWK Set the public signature keys are
+    /// used, the others are told of. A key verifies tokens that name its `kid`, and tokens that name none.
     pub keys: Keys,
     /// Audiences that are ours: a token must name one (RFC 9068 §4). An API may only narrow them.
     #[schemars(length(min = 1))]
@@ -119,7 +126,8 @@ pub(super) struct TrustedIssuer {
     /// own, and none that its ID tokens carry. Warns.
     #[serde(default)]
     pub legacy_jwt_type: bool,
-    /// Whether keybound waits for its keys before it says that it is ready; without them its tokens get 503.
+    /// Whether keybound is ready only with its keys. If not, it is ready once it has tried to fetch them; until they are here,
+    /// tokens of this issuer alone are denied with 503 (`fault_keys_unavailable`).
     #[serde(default)]
     pub required: bool,
     /// Whether plain http to a loopback host is allowed, for this issuer and its keys. For laboratories.
@@ -130,13 +138,14 @@ pub(super) struct TrustedIssuer {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
-    /// A file with the JWK Set (RFC 7517 §5).
+    /// A file with the JWK Set (RFC 7517 §5), with at least one usable key.
     #[serde(default)]
     pub file: Option<PathBuf>,
     /// The https URL of the JWK Set.
     #[serde(default)]
     pub url: Option<String>,
-    /// `true`: the URL is in the issuer's metadata (RFC 8414 §3).
+    /// `true`: the URL is in the issuer's metadata, at `/.well-known/openid-configuration` or
+    /// `/.well-known/oauth-authorization-server` (RFC 8414 §3).
     #[serde(default)]
     pub discovery: bool,
 }
@@ -213,19 +222,20 @@ pub(super) struct Proofs {
     /// Signature algorithms of proofs; also what challenges list as `algs`. If absent: ES256, PS256, `EdDSA` and Ed25519.
     #[schemars(length(min = 1))]
     pub algorithms: Option<Vec<AlgorithmName>>,
-    /// How old `iat` may be without a nonce, in seconds.
+    /// How old `iat` of a proof may be, in seconds, where no nonce is used; with a nonce, the nonce's age counts.
     #[schemars(range(min = 1, max = 300))]
     pub max_age_seconds: i64,
-    /// How far ahead of our clock `iat` may be without a nonce, in seconds. Also how long after a start proofs are refused
-    /// (`proof_predates_memory`) and `/readyz` says 503: nobody can say whether they were used before.
+    /// How far `iat` of a proof may be ahead of our clock, in seconds, where no nonce is used. For as long after each start
+    /// `/readyz` says 503 and such proofs are denied (`proof_predates_memory`): nobody can say whether they were used before.
     #[schemars(range(min = 0, max = 60))]
     pub future_skew_seconds: i64,
     /// How long a nonce lives, in seconds.
     #[schemars(range(min = 30, max = 3_600))]
     pub nonce_lifetime_seconds: i64,
-    /// Files with nonce keys, 32 to 4096 bytes each: the first mints, all verify. Empty: a key is generated at start.
+    /// Files with nonce keys, 32 to 4096 random bytes each: the first mints, all verify. Replicas need the same ones, or each
+    /// refuses the others' nonces. Empty: a key is generated at start.
     pub nonce_key_files: Vec<PathBuf>,
-    /// Where used proofs are remembered.
+    /// How many used proofs are remembered, in memory: each process for itself.
     pub spent: Spent,
 }
 

@@ -15,7 +15,7 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// PEM file with the private key of that certificate.
     pub key: PathBuf,
-    /// PEM file with the CA that callers' certificates must chain to; callers need no certificate if absent.
+    /// PEM file with the CA, or several, that callers' certificates must chain to; callers need no certificate if absent.
     #[serde(default)]
     pub client_ca: Option<PathBuf>,
     /// URI or DNS names (SANs) of the callers let in; every certificate of `client_ca` if absent. Needs `client_ca`.
@@ -28,9 +28,9 @@ pub struct Tls {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bundle {
-    /// The directory that holds the bundle.
+    /// The directory that holds the bundle: `schema.cedarschema`, `*.cedar`, `apis.yaml` and `clients.yaml`.
     pub directory: PathBuf,
-    /// How often its content is looked at, in seconds; it is reloaded when its hash has changed.
+    /// How often its content, and that of every other file that is read again, is looked at, in seconds.
     #[serde(default = "two")]
     #[schemars(range(min = 1, max = 60))]
     pub poll_seconds: u64,
@@ -54,15 +54,17 @@ pub struct Jwks {
     /// How often keys are fetched, in seconds.
     #[schemars(range(min = 10, max = 86_400))]
     pub refresh_seconds: u64,
-    /// The least time between two fetches because of an unknown `kid`, in seconds, per issuer.
+    /// The least time between two fetches because of an unknown `kid`, in seconds, per issuer. After a fetch that failed, the
+    /// next one comes after this time too.
     #[schemars(range(min = 1, max = 3_600))]
     pub cooldown_seconds: u64,
-    /// How long the last good keys serve without a refresh, in seconds; not below `refresh_seconds`.
+    /// How long the last good keys serve when they cannot be fetched, in seconds; not below `refresh_seconds`. Then tokens of
+    /// the issuer are denied with 503 (`fault_keys_unavailable`).
     #[schemars(range(min = 60, max = 604_800))]
     pub max_age_seconds: u64,
-    /// A directory for the last good keys, so that a start does not depend on the issuer; none if absent.
+    /// A directory, which must exist, for the last good keys, so that a start does not depend on the issuer; none if absent.
     pub cache_directory: Option<PathBuf>,
-    /// PEM file with CAs to trust when fetching, besides the built-in ones.
+    /// PEM file with CAs to trust when fetching, besides those of the operating system.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -82,10 +84,12 @@ impl Default for Jwks {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Spent {
-    /// How many proofs are remembered at once. A full store denies.
+    /// How many proofs are remembered at once: at least the requests with proofs per second times the seconds that a proof is
+    /// remembered (`max_age_seconds` + `future_skew_seconds`; 600 for a proof with a nonce). When it is full, proofs are denied
+    /// with 503 (`fault_spent_store_full`).
     #[schemars(range(min = 1_000, max = 100_000_000))]
     pub capacity: usize,
-    /// The most of it that one client may fill, in percent.
+    /// The most of it that one client may fill, in percent; more is denied with 429 (`proof_share_exceeded`).
     #[schemars(range(min = 1, max = 100))]
     pub client_share_percent: u8,
 }
@@ -139,13 +143,15 @@ impl Default for IdentityHeaders {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// How many checks run at once; one more is shed with `fault_overloaded`.
+    /// How many checks run at once, on all listeners together; one more is denied with 503 (`fault_overloaded`).
     #[schemars(range(min = 1, max = 100_000))]
     pub in_flight: usize,
-    /// How long one check may take, in milliseconds; keep it below the timeout that Envoy has for it.
+    /// How long one check may take, in milliseconds; later answers are denied with 503 (`fault_deadline`). Keep it below the
+    /// timeout that Envoy has for the check.
     #[schemars(range(min = 1, max = 10_000))]
     pub deadline_milliseconds: u64,
-    /// How long checks in flight may finish at shutdown, in seconds.
+    /// How long after SIGTERM keybound goes on answering while it says that it is not ready, in seconds, so that callers turn
+    /// elsewhere. Then what is in flight has two seconds. A second SIGTERM, or SIGINT, ends the wait.
     #[schemars(range(min = 0, max = 300))]
     pub drain_seconds: u64,
 }
@@ -191,7 +197,7 @@ pub enum Level {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Metadata {
-    /// Whether documents are served and challenges point to them.
+    /// Whether documents are served, through Envoy and by `listeners.public`, and challenges point to them.
     pub enabled: bool,
 }
 

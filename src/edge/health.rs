@@ -35,28 +35,46 @@ pub struct Health {
 }
 
 /// Why the process is not ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotReady {
     /// It is ending.
     Draining,
     /// No bundle yet.
     BundleMissing,
-    /// Some issuer's keys have not been fetched for once yet.
-    KeysUntried,
-    /// Keys of an issuer that is `required` are missing.
-    KeysMissing,
-    /// Proofs made before the start could still be replayed.
-    WatermarkAhead,
+    /// The keys of so many issuers have not been fetched for once yet.
+    KeysUntried(usize),
+    /// Keys of these issuers, which are `required`, are missing.
+    KeysMissing(Vec<String>),
+    /// Proofs made before the start could still be replayed, for so many seconds.
+    WatermarkAhead(i64),
 }
 
 impl NotReady {
-    const fn text(self) -> &'static str {
+    /// When it is over by itself.
+    #[must_use]
+    pub const fn seconds_left(&self) -> Option<i64> {
         match self {
-            Self::Draining => "draining",
-            Self::BundleMissing => "no bundle yet",
-            Self::KeysUntried => "keys have not been fetched for once yet",
-            Self::KeysMissing => "keys of a required issuer are missing",
-            Self::WatermarkAhead => "proofs made before the start could still be replayed",
+            Self::WatermarkAhead(seconds) => Some(*seconds),
+            Self::Draining | Self::BundleMissing | Self::KeysUntried(_) | Self::KeysMissing(_) => None,
+        }
+    }
+
+    /// Whether it is the same reason, whatever its numbers are.
+    fn is_like(&self, other: &Self) -> bool {
+        core::mem::discriminant(self) == core::mem::discriminant(other)
+    }
+}
+
+impl core::fmt::Display for NotReady {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Draining => f.write_str("draining"),
+            Self::BundleMissing => f.write_str("no bundle yet"),
+            Self::KeysUntried(issuers) => {
+                write!(f, "keys have not been fetched for once yet; issuers: {issuers}")
+            }
+            Self::KeysMissing(issuers) => write!(f, "keys of required issuers are missing: {}", issuers.join(", ")),
+            Self::WatermarkAhead(_) => f.write_str("proofs made before the start could still be replayed"),
         }
     }
 }
@@ -92,30 +110,41 @@ impl Health {
         if snapshot.bundle.is_none() {
             return Err(NotReady::BundleMissing);
         }
-        if self.untried.load(Ordering::Acquire) > 0 {
-            return Err(NotReady::KeysUntried);
+        let untried = self.untried.load(Ordering::Acquire);
+        if untried > 0 {
+            return Err(NotReady::KeysUntried(untried));
         }
-        let has_keys = |issuer: &String| snapshot.issuers.find(issuer).is_some_and(|issuer| issuer.keys.is_some());
-        if !self.required.iter().all(has_keys) {
-            return Err(NotReady::KeysMissing);
+        let has_keys = |issuer: &&String| snapshot.issuers.find(issuer).is_some_and(|issuer| issuer.keys.is_some());
+        let missing: Vec<_> = self.required.iter().filter(|issuer| !has_keys(issuer)).cloned().collect();
+        if !missing.is_empty() {
+            return Err(NotReady::KeysMissing(missing));
         }
-        if clock::now() <= self.spent.watermark() {
-            return Err(NotReady::WatermarkAhead);
+        // At the watermark itself they still could.
+        let seconds_left = self.spent.watermark().saturating_sub(clock::now()).saturating_add(1);
+        if seconds_left > 0 {
+            return Err(NotReady::WatermarkAhead(seconds_left));
         }
         Ok(())
     }
 
     /// Keeps gRPC health true, for ever.
     pub async fn report(&self, reporter: HealthReporter) {
-        let mut told = None;
+        let mut told: Option<Result<(), NotReady>> = None;
         loop {
-            let now = self.ready().is_ok();
-            if told != Some(now) {
-                let status = if now { ServingStatus::Serving } else { ServingStatus::NotServing };
+            let now = self.ready();
+            let news = match (&told, &now) {
+                (Some(Ok(())), Ok(())) => false,
+                (Some(Err(before)), Err(why)) => !before.is_like(why),
+                _ => true,
+            };
+            if news {
+                let status = if now.is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };
                 reporter.set_service_status("", status).await;
                 let name = <CheckService as tonic::server::NamedService>::NAME;
                 reporter.set_service_status(name, status).await;
-                tracing::info!(ready = now, why = self.ready().err().map(NotReady::text), "readiness");
+                let why = now.as_ref().err();
+                let seconds_left = why.and_then(NotReady::seconds_left);
+                tracing::info!(ready = now.is_ok(), why = why.map(ToString::to_string), seconds_left, "readiness");
                 told = Some(now);
             }
             tokio::time::sleep(EVERY).await;
@@ -135,11 +164,29 @@ impl Health {
 async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     match health.ready() {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
-        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", why.text())),
+        Err(why) => {
+            let left = why.seconds_left().map(|seconds| format!("\nseconds_left: {seconds}")).unwrap_or_default();
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{why}{left}\n"))
+        }
     }
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> ([(header::HeaderName, &'static str); 1], String) {
     health.metrics.spent_entries(health.spent.entries());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], health.metrics.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_told_again_only_when_it_is_another_one() {
+        assert!(NotReady::WatermarkAhead(10).is_like(&NotReady::WatermarkAhead(9)));
+        assert!(!NotReady::WatermarkAhead(1).is_like(&NotReady::KeysUntried(1)));
+        assert_eq!(NotReady::WatermarkAhead(9).seconds_left(), Some(9));
+        assert_eq!(NotReady::Draining.seconds_left(), None);
+        let missing = NotReady::KeysMissing(vec!["https://as.test".to_owned()]);
+        assert_eq!(missing.to_string(), "keys of required issuers are missing: https://as.test");
+    }
 }

@@ -20,8 +20,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::config::{self, Config, Jwks, KeySource, Url};
-use crate::decision::token::Keyring;
-use crate::edge::clock;
+use crate::decision::token::{KeyRemark, Keyring, RemarkKind};
+use crate::edge::{clock, material};
 use crate::telemetry::metrics::{Loaded, Metrics};
 
 /// A key set or a discovery document, at most.
@@ -167,11 +167,12 @@ impl Feed {
             metrics.loaded(Loaded::Keys, fetched.is_ok());
             let wait = match fetched {
                 Ok((ring, document)) => {
+                    let secrets = secrets(&ring);
                     lost_at = Instant::now().checked_add(max_age);
                     if news.send(KeyNews::Fetched(self.issuer.clone(), ring)).await.is_err() {
                         return;
                     }
-                    self.remember(rules.cache_directory.as_deref(), &document);
+                    self.remember(rules.cache_directory.as_deref(), &document, &secrets);
                     refresh
                 }
                 Err(why) => {
@@ -210,7 +211,7 @@ impl Feed {
             (None, false) => return Err("there is no URL".to_owned()),
         };
         let document = get(client, url).await?;
-        let ring = Keyring::parse(&document).map_err(|refused| format!("the key set is refused: {refused:?}"))?;
+        let ring = Keyring::parse(&document).map_err(|refused| material::refusal(&refused).0)?;
         Ok((Arc::new(ring), document))
     }
 
@@ -238,9 +239,9 @@ impl Feed {
     }
 
     /// A disk that is full or gone costs nothing now: the keys are served from memory.
-    fn remember(&self, directory: Option<&Path>, document: &[u8]) {
+    fn remember(&self, directory: Option<&Path>, document: &[u8], secrets: &[usize]) {
         let Some(directory) = directory else { return };
-        let Ok(keys) = serde_json::from_slice::<Value>(document) else { return };
+        let Some(keys) = without(document, secrets) else { return };
         let entry = serde_json::json!({ "issuer": self.issuer, "fetched_at": clock::now(), "jwks": keys });
         let path = cache_path(directory, &self.issuer);
         let partial = path.with_extension("partial");
@@ -249,6 +250,25 @@ impl Feed {
             tracing::warn!(issuer = self.issuer, %error, "the last good keys could not be written to disk");
         }
     }
+}
+
+/// The keys of a set that hold a secret of the issuer's, by index.
+fn secrets(ring: &Keyring) -> Vec<usize> {
+    let secret = |remark: &&KeyRemark| matches!(remark.kind, RemarkKind::Private | RemarkKind::Symmetric);
+    ring.remarks().iter().filter(secret).map(|remark| remark.index).collect()
+}
+
+/// A key set without some of its keys: an issuer's secret that was exposed by mistake is not exposed once more, on our disk.
+fn without(document: &[u8], indexes: &[usize]) -> Option<Value> {
+    let mut set: Value = serde_json::from_slice(document).ok()?;
+    let keys = set.get_mut("keys")?.as_array_mut()?;
+    let mut index = 0_usize;
+    keys.retain(|_| {
+        let kept = !indexes.contains(&index);
+        index = index.saturating_add(1);
+        kept
+    });
+    Some(set)
 }
 
 /// For ever, without an instant.
@@ -321,7 +341,22 @@ impl Resolve for GuardedResolver {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn an_exposed_secret_is_not_written_to_disk() {
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let ed = |kid: &str| serde_json::json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x});
+        let mut private = ed("b");
+        private.as_object_mut().unwrap().insert("d".to_owned(), "secret".into());
+        let symmetric = serde_json::json!({"kty": "oct", "k": "secret"});
+        let document = serde_json::json!({"keys": [symmetric, ed("a"), private, ed("c")]}).to_string();
+        let ring = Keyring::parse(document.as_bytes()).ok().unwrap();
+        let kept = without(document.as_bytes(), &secrets(&ring)).unwrap();
+        assert_eq!(kept, serde_json::json!({"keys": [ed("a"), ed("c")]}));
+        assert_eq!(Keyring::parse(kept.to_string().as_bytes()).ok().unwrap().len(), ring.len());
+    }
 
     #[test]
     fn both_well_known_places_are_tried() {

@@ -4,7 +4,7 @@
 //! last good one stays. There is one keeper, so nobody else publishes.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc};
 
 use crate::bundle::{self, Files, Surroundings};
-use crate::config::{self, Config, KeySource, Profile};
+use crate::config::{self, Config, KeySource, Profile, Tls};
 use crate::decision::binding::nonce::NonceKeys;
 use crate::decision::certificate::{CertificateSource, TrustBundle};
 use crate::decision::snapshot::{Bundle, Snapshot};
 use crate::decision::token::{Issuer, IssuerRules, Issuers, Keyring};
+use crate::edge::door::Door;
 use crate::edge::files::{self, FILE_BYTES, Seen};
 use crate::edge::jwks::{Feeds, KeyNews};
 use crate::edge::{clock, material};
@@ -31,13 +32,25 @@ pub struct Keeper {
     bundle: Option<Arc<Bundle>>,
     keys: BTreeMap<String, Arc<Keyring>>,
     seen: BTreeMap<String, Seen>,
+    /// The TLS of the listeners that have it, by their names.
+    doors: BTreeMap<String, Arc<Door>>,
+    taken: Vec<Taken>,
     warnings: Vec<Problem>,
-    half_taken: bool,
     feeds: Option<Feeds>,
 }
 
-/// What a look at one kind of file came to: whether something new was taken; or why it was refused.
-type Look = Result<bool, Vec<Problem>>;
+/// What a look at one kind of file came to: what was refused, and why. What was taken is kept beside it: one issuer's bad file must
+/// not hold up another one's new keys.
+type Look = Result<(), Vec<Problem>>;
+
+/// Something new that is served from now on.
+enum Taken {
+    Bundle { revision: String },
+    Keys { issuer: String, keys: usize, digest: String },
+    Trust,
+    Nonces,
+    Door { listener: String },
+}
 
 impl Keeper {
     /// Reads everything for the first time.
@@ -53,13 +66,20 @@ impl Keeper {
             nonces: material::nonce_keys(&[]).map_err(one)?,
             bundle: None,
             seen: BTreeMap::new(),
-            warnings: Vec::new(),
-            half_taken: false,
+            doors: BTreeMap::new(),
+            taken: Vec::new(),
+            warnings: material::cache_warning(&config).into_iter().collect(),
             feeds: Some(feeds),
             config,
         };
-        let looks = KINDS.map(|(_, _, look)| look(&mut keeper));
-        let mut problems: Vec<_> = looks.into_iter().filter_map(Result::err).flatten().collect();
+        let mut problems = Vec::new();
+        for problem in KINDS.iter().filter_map(|(_, _, look)| look(&mut keeper).err()).flatten() {
+            // A file that is named twice is missing once.
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+        keeper.taken.clear();
         let warnings = core::mem::take(&mut keeper.warnings);
         if problems.is_empty() {
             return Ok((keeper, warnings));
@@ -86,6 +106,12 @@ impl Keeper {
         }
     }
 
+    /// The TLS of a check listener, by its name; none if it has none.
+    #[must_use]
+    pub fn door(&self, listener: &str) -> Option<Arc<Door>> {
+        self.doors.get(listener).cloned()
+    }
+
     /// The keys that are fetched; once.
     pub fn take_feeds(&mut self) -> Option<Feeds> {
         self.feeds.take()
@@ -107,7 +133,7 @@ impl Keeper {
                 () = now.notified() => {}
                 Some(news) = news.recv() => {
                     match news {
-                        KeyNews::Fetched(issuer, ring) => drop(self.keys.insert(issuer, ring)),
+                        KeyNews::Fetched(issuer, ring) => self.take_fetched(&issuer, &ring),
                         KeyNews::Lost(issuer) => drop(self.keys.remove(&issuer)),
                     }
                     published.store(Arc::new(self.snapshot()));
@@ -127,33 +153,39 @@ impl Keeper {
         }
     }
 
+    /// Keys that were fetched; told of only when they are others than before.
+    fn take_fetched(&mut self, issuer: &str, ring: &Arc<Keyring>) {
+        let digest = material::digest_of(ring);
+        let before = self.keys.insert(issuer.to_owned(), Arc::clone(ring));
+        if before.is_some_and(|before| material::digest_of(&before) == digest && before.remarks() == ring.remarks()) {
+            return;
+        }
+        tracing::info!(what = "keys", issuer, keys = ring.len(), digest, "new keys are served");
+        for remark in ring.remarks() {
+            tracing::warn!(issuer, problem = %remark, remedy = remark.kind.remedy(), "warning");
+        }
+    }
+
     /// Reads what has changed; whether something new was taken.
     fn look_again(&mut self, metrics: &Metrics) -> bool {
         let mut changed = false;
         for (kind, loaded, look) in KINDS {
-            match look(self) {
-                Ok(taken) => {
-                    if taken {
-                        tracing::info!(what = kind, revision = self.revision(), "new files are served");
-                        metrics.loaded(loaded, true);
-                    }
-                    changed |= taken;
-                }
-                Err(problems) => {
-                    metrics.loaded(loaded, false);
-                    tell_refused(kind, &problems);
-                }
+            let refused = look(self).err();
+            for taken in self.taken.drain(..) {
+                changed = true;
+                metrics.loaded(loaded, true);
+                taken.tell(kind);
+            }
+            if let Some(problems) = refused {
+                metrics.loaded(loaded, false);
+                tell_refused(kind, &problems);
             }
         }
         for warning in core::mem::take(&mut self.warnings) {
             let place = place(&warning);
             tracing::warn!(place, problem = warning.what, remedy = warning.remedy, "warning");
         }
-        changed | core::mem::take(&mut self.half_taken)
-    }
-
-    fn revision(&self) -> Option<&str> {
-        self.bundle.as_ref().map(|bundle| bundle.revision.as_str())
+        changed
     }
 
     /// Whether a file, by name, holds something else than when it was last looked at.
@@ -161,9 +193,16 @@ impl Keeper {
         self.seen.entry(name.to_owned()).or_default().is_news(content)
     }
 
-    /// What could not be read is told once, until it can be read again.
+    /// What could not be read is told once, until it can be read again; at the place that names it.
     fn unreadable(&mut self, name: &str, problems: Vec<Problem>) -> Look {
-        if self.seen.entry(name.to_owned()).or_default().is_lost_news() { Err(problems) } else { Ok(false) }
+        if !self.seen.entry(name.to_owned()).or_default().is_lost_news() {
+            return Ok(());
+        }
+        let named = |problem: Problem| {
+            let path = PathBuf::from(&problem.place.file);
+            self.config.where_named(&path, problem)
+        };
+        Err(problems.into_iter().map(named).collect())
     }
 
     fn look_at_bundle(&mut self) -> Look {
@@ -172,51 +211,54 @@ impl Keeper {
             Err(problems) => return self.unreadable("bundle", problems),
         };
         if !self.is_news("bundle", files.revision().as_bytes()) {
-            return Ok(false);
+            return Ok(());
         }
         let (bundle, warnings) = load_bundle(&self.config, &files)?;
         self.warnings.extend(warnings);
+        self.taken.push(Taken::Bundle { revision: bundle.revision.clone() });
         self.bundle = Some(Arc::new(bundle));
-        Ok(true)
+        Ok(())
     }
 
     fn look_at_keys(&mut self) -> Look {
         let config = Arc::clone(&self.config);
-        let mut taken = false;
         let mut problems = Vec::new();
         for issuer in &config.issuers {
             let KeySource::File(path) = &issuer.keys else { continue };
-            let name = &issuer.rules.issuer;
-            match files::read(path, material::KEYS_BYTES) {
-                Ok(bytes) if self.is_news(name, &bytes) => match material::keyring(path, &bytes) {
-                    Ok(ring) => {
-                        self.keys.insert(name.clone(), ring);
-                        taken = true;
-                    }
-                    Err(problem) => problems.push(problem),
-                },
-                Ok(_) => {}
-                Err(problem) => problems.extend(self.unreadable(name, vec![problem]).err().unwrap_or_default()),
-            }
+            problems.extend(self.look_at_keys_of(&issuer.rules.issuer, path).err().unwrap_or_default());
         }
-        // One issuer's bad file must not hold up another one's new keys.
-        self.half_taken |= taken;
-        if problems.is_empty() { Ok(taken) } else { Err(problems) }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    fn look_at_keys_of(&mut self, issuer: &str, path: &Path) -> Look {
+        let bytes = match files::read(path, material::KEYS_BYTES) {
+            Ok(bytes) => bytes,
+            Err(problem) => return self.unreadable(issuer, vec![problem]),
+        };
+        if !self.is_news(issuer, &bytes) {
+            return Ok(());
+        }
+        let (ring, warnings) = material::keyring(path, &bytes).map_err(|problem| vec![problem])?;
+        self.warnings.extend(warnings);
+        let digest = material::digest_of(&ring);
+        self.taken.push(Taken::Keys { issuer: issuer.to_owned(), keys: ring.len(), digest });
+        self.keys.insert(issuer.to_owned(), ring);
+        Ok(())
     }
 
     fn look_at_trust(&mut self) -> Look {
         let config = Arc::clone(&self.config);
-        let Some(path) = &config.certificate.trust_bundle else { return Ok(false) };
+        let Some(path) = &config.certificate.trust_bundle else { return Ok(()) };
         let one = |problem| vec![problem];
         let bytes = match files::read(path, FILE_BYTES) {
             Ok(bytes) => bytes,
             Err(problem) => return self.unreadable("trust bundle", one(problem)),
         };
-        if !self.is_news("trust bundle", &bytes) {
-            return Ok(false);
+        if self.is_news("trust bundle", &bytes) {
+            self.trust = Some(material::trust_bundle(path, &bytes).map_err(one)?);
+            self.taken.push(Taken::Trust);
         }
-        self.trust = Some(material::trust_bundle(path, &bytes).map_err(one)?);
-        Ok(true)
+        Ok(())
     }
 
     fn look_at_nonces(&mut self) -> Look {
@@ -228,22 +270,75 @@ impl Keeper {
             Ok(keys) => keys,
             Err(problem) => return self.unreadable("nonce keys", one(problem)),
         };
-        let all: Vec<u8> = keys.iter().flat_map(|(_, key)| [&key.len().to_be_bytes()[..], key].concat()).collect();
+        let all = joined(keys.iter().map(|(_, key)| Some(key.as_slice())));
         if keys.is_empty() || !self.is_news("nonce keys", &all) {
-            return Ok(false);
+            return Ok(());
         }
         self.nonces = material::nonce_keys(&keys).map_err(one)?;
-        Ok(true)
+        self.taken.push(Taken::Nonces);
+        Ok(())
     }
+
+    fn look_at_doors(&mut self) -> Look {
+        let config = Arc::clone(&self.config);
+        let mut problems = Vec::new();
+        for listener in &config.listeners.check {
+            let Some(tls) = &listener.tls else { continue };
+            problems.extend(self.look_at_door(&listener.name, tls).err().unwrap_or_default());
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// The files of one listener are one: a chain and the key of another one refuse each other.
+    fn look_at_door(&mut self, listener: &str, tls: &Tls) -> Look {
+        let name = format!("listener {listener}");
+        let one = |problem| vec![problem];
+        let files = match material::door_files(tls) {
+            Ok(files) => files,
+            Err(problem) => return self.unreadable(&name, one(problem)),
+        };
+        let all = [Some(&files.certificate), Some(&files.key), files.client_ca.as_ref()];
+        if !self.is_news(&name, &joined(all.map(|file| file.map(Vec::as_slice)))) {
+            return Ok(());
+        }
+        if let Some(door) = self.doors.get(listener) {
+            door.renew(tls, &files).map_err(one)?;
+        } else {
+            let door = Door::open(listener, tls, &files).map_err(one)?;
+            self.doors.insert(listener.to_owned(), Arc::new(door));
+        }
+        self.taken.push(Taken::Door { listener: listener.to_owned() });
+        Ok(())
+    }
+}
+
+impl Taken {
+    fn tell(&self, what: &str) {
+        match self {
+            Self::Bundle { revision } => tracing::info!(what, revision, "new files are served"),
+            Self::Keys { issuer, keys, digest } => tracing::info!(what, issuer, keys, digest, "new files are served"),
+            Self::Door { listener } => tracing::info!(what, listener, "new files are served"),
+            Self::Trust | Self::Nonces => tracing::info!(what, "new files are served"),
+        }
+    }
+}
+
+/// Several contents as one, so that no byte of one counts as another's.
+fn joined<'f>(files: impl IntoIterator<Item = Option<&'f [u8]>>) -> Vec<u8> {
+    let one = |file: Option<&'f [u8]>| {
+        [&file.map(<[u8]>::len).unwrap_or_default().to_be_bytes(), file.unwrap_or_default()].concat()
+    };
+    files.into_iter().flat_map(one).collect()
 }
 
 type Kind = (&'static str, Loaded, fn(&mut Keeper) -> Look);
 
 /// Each kind of file: its name, what its loads are counted as, and how it is looked at.
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
     ("keys", Loaded::Keys, Keeper::look_at_keys),
     ("trust bundle", Loaded::Trust, Keeper::look_at_trust),
     ("nonce keys", Loaded::Nonces, Keeper::look_at_nonces),
+    ("listener tls", Loaded::Tls, Keeper::look_at_doors),
     ("bundle", Loaded::Bundle, Keeper::look_at_bundle),
 ];
 

@@ -8,25 +8,16 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tonic::transport::server::Connected;
 
-use crate::config::{ListenAddress, Tls};
-use crate::decision::certificate;
+use crate::config::ListenAddress;
+use crate::edge::door::Door;
+use crate::edge::patience::Patience;
 
-/// A handshake that takes longer is given up.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-/// After an accept that failed (no file descriptors left, say) the listener waits, so that it does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections accepted and not yet taken by their worker.
 pub const BACKLOG: usize = 64;
 
@@ -74,82 +65,6 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// Who may connect, and how.
-#[derive(Clone)]
-pub struct Door {
-    acceptor: TlsAcceptor,
-    /// URI or DNS names; `None` lets in whoever has a certificate of the client CA, or anyone if there is no client CA.
-    callers: Option<Arc<[String]>>,
-}
-
-/// The files of a TLS listener cannot be used; says which and why.
-#[derive(Debug, thiserror::Error)]
-#[error("{path}: {why}")]
-pub struct DoorRefused {
-    /// The file.
-    pub path: String,
-    /// What is wrong with it.
-    pub why: String,
-}
-
-impl Door {
-    /// Reads the certificate, the key and the client CA.
-    ///
-    /// # Errors
-    /// [`DoorRefused`].
-    pub fn open(tls: &Tls) -> Result<Self, DoorRefused> {
-        let refused = |path: &Path, why: String| DoorRefused { path: path.display().to_string(), why };
-        let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, DoorRefused> {
-            let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-            let all = all.map_err(|error| refused(path, error.to_string()))?;
-            if all.is_empty() { Err(refused(path, "no certificate in it".to_owned())) } else { Ok(all) }
-        };
-        let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| refused(&tls.key, error.to_string()))?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| refused(&tls.certificate, error.to_string()))?;
-        let builder = match &tls.client_ca {
-            None => builder.with_no_client_auth(),
-            Some(path) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in certificates(path)? {
-                    roots.add(certificate).map_err(|error| refused(path, error.to_string()))?;
-                }
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-                builder.with_client_cert_verifier(verifier.map_err(|error| refused(path, error.to_string()))?)
-            }
-        };
-        let mut config = builder
-            .with_single_cert(certificates(&tls.certificate)?, key)
-            .map_err(|error| refused(&tls.certificate, error.to_string()))?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let callers = tls.callers.as_ref().map(|callers| Arc::from(callers.as_slice()));
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), callers })
-    }
-
-    async fn admit(self, stream: impl Stream + Unpin + 'static) -> Option<Connection> {
-        let handshake = tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream)).await;
-        let Ok(Ok(stream)) = handshake else {
-            tracing::warn!("a TLS handshake on a check listener failed");
-            return None;
-        };
-        if let Some(callers) = &self.callers {
-            let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-            if !leaf.is_some_and(|leaf| is_caller(leaf, callers)) {
-                tracing::warn!("a caller that is not listed was turned away from a check listener");
-                return None;
-            }
-        }
-        Some(Connection(Box::pin(stream)))
-    }
-}
-
-fn is_caller(leaf: &CertificateDer<'_>, callers: &[String]) -> bool {
-    certificate::names_of(leaf)
-        .is_some_and(|names| names.uris.iter().chain(&names.dns_names).any(|name| callers.contains(name)))
-}
-
 /// A bound listener.
 pub enum Listener {
     /// TCP.
@@ -176,16 +91,30 @@ impl Listener {
         }
     }
 
+    /// Where it listens, as the system has it: a port that was 0 is the one that was chosen.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map_or_else(|_| "unknown".to_owned(), |at| at.to_string()),
+            Self::Unix(listener) => {
+                let path = listener.local_addr().ok().and_then(|at| at.as_pathname().map(Path::to_owned));
+                format!("unix:{}", path.unwrap_or_default().display())
+            }
+        }
+    }
+
     /// Accepts for ever and gives the connections to the workers in turn. Ends only when a worker has ended.
-    pub async fn accept_into(self, door: Option<Door>, workers: Vec<mpsc::Sender<Connection>>) {
+    pub async fn accept_into(self, name: &str, door: Option<Arc<Door>>, workers: Vec<mpsc::Sender<Connection>>) {
+        let mut patience = Patience::new(name);
         for worker in workers.iter().cycle() {
+            let place = match &door {
+                Some(door) => door.place().await,
+                None => None,
+            };
             let admitted = loop {
                 match self.accept().await {
                     Ok(stream) => break stream,
-                    Err(error) => {
-                        tracing::warn!(%error, "a check listener could not accept");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
+                    Err(error) => patience.after(error).await,
                 }
             };
             match &door {
@@ -198,7 +127,7 @@ impl Listener {
                     if worker.is_closed() {
                         return;
                     }
-                    hand_over(door.clone(), admitted, worker.clone());
+                    hand_over((Arc::clone(door), place), admitted, worker.clone());
                 }
             }
         }
@@ -208,7 +137,10 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                stream.set_nodelay(true)?;
+                if let Err(error) = stream.set_nodelay(true) {
+                    // It is gone already, which its reader will find out; the next one must not wait for that.
+                    tracing::debug!(%error, "a connection keeps its delay");
+                }
                 Ok(Box::new(stream))
             }
             Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
@@ -224,12 +156,18 @@ fn is_socket(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }
 
-/// A handshake must not hold up the next accept. The task is bounded by [`HANDSHAKE`] and owned by nobody: it ends by itself.
+/// A handshake must not hold up the next accept. The task is bounded by a timeout and owned by nobody: it ends by itself.
 #[allow(clippy::disallowed_methods, reason = "bounded by a timeout; its end is no event for the process")]
-fn hand_over(door: Door, stream: Box<dyn StreamUnpin>, worker: mpsc::Sender<Connection>) {
+fn hand_over(
+    (door, place): (Arc<Door>, Option<OwnedSemaphorePermit>),
+    stream: Box<dyn StreamUnpin>,
+    worker: mpsc::Sender<Connection>,
+) {
     tokio::spawn(async move {
-        if let Some(connection) = door.admit(stream).await {
-            let gone = worker.send(connection).await.is_err();
+        let admitted = door.admit(stream).await;
+        drop(place);
+        if let Some(stream) = admitted {
+            let gone = worker.send(Connection(Box::pin(stream))).await.is_err();
             tracing::debug!(gone, "a connection was handed to its worker");
         }
     });

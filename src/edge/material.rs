@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::Config;
+use aws_lc_rs::digest::{SHA256, digest};
+
+use crate::config::{Config, Tls};
 use crate::decision::binding::nonce::NonceKeys;
 use crate::decision::certificate::TrustBundle;
-use crate::decision::token::{Keyring, KeysRefused};
+use crate::decision::token::{KeyRemark, Keyring, KeysRefused};
+use crate::edge::door::DoorFiles;
 use crate::edge::files::{self, whole};
 use crate::edge::jwks::Feeds;
 use crate::problem::Problem;
@@ -16,23 +19,65 @@ pub const KEYS_BYTES: u64 = 1024 * 1024;
 /// A nonce key, at most and at least.
 pub const NONCE_KEY_BYTES: core::ops::RangeInclusive<u64> = 32..=4096;
 
-/// An issuer's keys.
+/// Keys of a refused JWK Set whose reasons are told.
+const REASONS: usize = 8;
+
+/// An issuer's keys, and what is to be said of them.
 ///
 /// # Errors
 /// It is no JWK Set with a usable key.
-pub fn keyring(path: &Path, bytes: &[u8]) -> Result<Arc<Keyring>, Problem> {
-    Keyring::parse(bytes).map(Arc::new).map_err(|denial| {
-        let (what, remedy) = match denial {
-            KeysRefused::NotAKeySet => {
-                ("this is no JWK Set", "write {\"keys\": [...]} without duplicate members (RFC 7517 §5)")
+pub fn keyring(path: &Path, bytes: &[u8]) -> Result<(Arc<Keyring>, Vec<Problem>), Problem> {
+    let ring = Keyring::parse(bytes).map_err(|refused| {
+        let (what, remedy) = refusal(&refused);
+        whole(path, what, remedy)
+    })?;
+    let warning = |remark: &KeyRemark| whole(path, remark.to_string(), remark.kind.remedy()).warning();
+    let warnings = ring.remarks().iter().map(warning).collect();
+    Ok((Arc::new(ring), warnings))
+}
+
+/// What is wrong with a JWK Set, and what would be right.
+#[must_use]
+pub fn refusal(refused: &KeysRefused) -> (String, &'static str) {
+    match refused {
+        KeysRefused::NotAKeySet => {
+            ("this is no JWK Set".to_owned(), "write {\"keys\": [...]} without duplicate members (RFC 7517 §5)")
+        }
+        KeysRefused::TooMany => ("this JWK Set has too many keys".to_owned(), "keep at most 128"),
+        KeysRefused::NoneUsable(remarks) => {
+            let mut reasons: Vec<_> = remarks.iter().take(REASONS).map(ToString::to_string).collect();
+            let rest = remarks.len().saturating_sub(REASONS);
+            if rest > 0 {
+                reasons.push(format!("and {rest} more"));
             }
-            KeysRefused::TooMany => ("this JWK Set has too many keys", "keep at most 128"),
-            KeysRefused::NoneUsable => (
-                "no key of this JWK Set can verify a token",
+            let reasons = if reasons.is_empty() { "it is empty".to_owned() } else { reasons.join("; ") };
+            (
+                format!("no key of this JWK Set can verify a token: {reasons}"),
                 "give public signature keys: EC P-256 or P-384, RSA of 2048 bits or more, Ed25519",
-            ),
-        };
-        whole(path, what.to_owned(), remedy)
+            )
+        }
+    }
+}
+
+/// Names a set of keys: SHA-256 over the `kid` and thumbprint of each, in whatever order the set has them; in hexadecimal.
+#[must_use]
+pub fn digest_of(ring: &Keyring) -> String {
+    let mut names: Vec<_> = ring.names().map(|(kid, thumbprint)| format!("{kid:?}{thumbprint:?}")).collect();
+    names.sort_unstable();
+    let digest = digest(&SHA256, names.join("\n").as_bytes());
+    digest.as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// What the files of a TLS listener hold.
+///
+/// # Errors
+/// One of them cannot be read.
+pub fn door_files(tls: &Tls) -> Result<DoorFiles, Problem> {
+    let read = |path: &PathBuf| files::read(path, files::FILE_BYTES);
+    Ok(DoorFiles {
+        certificate: read(&tls.certificate)?,
+        key: read(&tls.key)?,
+        client_ca: tls.client_ca.as_ref().map(read).transpose()?,
     })
 }
 
@@ -75,9 +120,70 @@ pub fn nonce_keys(keys: &[(PathBuf, Vec<u8>)]) -> Result<Arc<NonceKeys>, Problem
 /// `jwks.ca_file` cannot be read or holds no PEM certificates.
 pub fn feeds(config: &Config) -> Result<Feeds, Problem> {
     let path = config.jwks.ca_file.as_deref();
-    let ca = path.map(|path| files::read(path, files::FILE_BYTES)).transpose()?;
+    let read = |path| files::read(path, files::FILE_BYTES).map_err(|problem| config.where_named(path, problem));
+    let ca = path.map(read).transpose()?;
     Feeds::new(config, ca.as_deref()).map_err(|error| {
         let path = path.unwrap_or(Path::new("jwks.ca_file"));
         whole(path, error.to_string(), "give PEM certificates of CAs")
     })
+}
+
+/// A directory for keys that does not exist costs the next start its keys; it is worth a word before.
+#[must_use]
+pub fn cache_warning(config: &Config) -> Option<Problem> {
+    let path = config.jwks.cache_directory.as_deref()?;
+    let what = "this is no directory: fetched keys are not kept for the next start".to_owned();
+    let problem = whole(path, what, "make a directory that keybound may write to").warning();
+    (!path.is_dir()).then(|| config.where_named(path, problem))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use serde_json::{Value, json};
+
+    const X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+
+    fn set(keys: &[Value]) -> Vec<u8> {
+        json!({ "keys": keys }).to_string().into_bytes()
+    }
+
+    fn ed(kid: &str) -> Value {
+        json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": X})
+    }
+
+    #[test]
+    fn a_set_without_a_usable_key_says_why_for_each() {
+        let told = |keys: &[Value]| keyring(Path::new("keys.json"), &set(keys)).err().unwrap().what;
+        let bad = [
+            json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": X, "use": "enc"}),
+            json!({"kty": "oct", "k": "AQ"}),
+        ];
+        assert_eq!(
+            told(&bad),
+            "no key of this JWK Set can verify a token: \
+             keys[0] (kid \"a\") is not for signatures (`use` is not `sig`); \
+             keys[1] holds a symmetric key: whoever can read it can sign tokens"
+        );
+        assert!(told(&vec![json!(1); 100]).ends_with("; and 92 more"));
+        assert!(told(&[]).ends_with(": it is empty"));
+    }
+
+    #[test]
+    fn what_is_unwise_in_a_usable_set_warns() {
+        let private = json!({"kty": "OKP", "crv": "Ed25519", "kid": "b", "x": X, "d": X});
+        let (ring, warnings) = keyring(Path::new("keys.json"), &set(&[ed("a"), private])).unwrap();
+        assert_eq!(ring.len(), 1);
+        let told: Vec<_> = warnings.iter().map(|warning| (warning.is_error(), warning.what.as_str())).collect();
+        assert_eq!(told, [(false, "keys[1] (kid \"b\") holds a private key: the issuer's secret is exposed")]);
+    }
+
+    #[test]
+    fn the_digest_is_of_the_keys_not_of_their_order() {
+        let digest = |keys: &[Value]| digest_of(&Keyring::parse(&set(keys)).unwrap());
+        assert_eq!(digest(&[ed("a"), ed("b")]), digest(&[ed("b"), ed("a")]));
+        assert_ne!(digest(&[ed("a")]), digest(&[ed("b")]));
+        assert_eq!(digest(&[ed("a")]).len(), 64);
+    }
 }

@@ -4,6 +4,7 @@
 //! and leaves through [`reply`]. [`keeper`] publishes what decisions read; [`health`] says whether to ask at all.
 
 pub mod clock;
+pub mod door;
 pub mod files;
 pub mod gate;
 pub mod health;
@@ -11,6 +12,7 @@ pub mod jwks;
 pub mod keeper;
 pub mod listen;
 pub mod material;
+pub mod patience;
 pub mod plain;
 pub mod proto;
 pub mod public;

@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
+use crate::edge::patience::Patience;
+
 /// Probes, a scraper, and some readers; far below the least number of descriptors that a process may have (1024 by custom).
 const CONNECTIONS: usize = 128;
 /// An answer is a few KiB: whoever is not done by then is in no hurry to be.
@@ -24,6 +26,7 @@ const LIFE: Duration = Duration::from_secs(15);
 /// A bound listener.
 pub struct PlainListener {
     listener: TcpListener,
+    patience: Patience,
     connections: Arc<Semaphore>,
     life: Duration,
 }
@@ -31,12 +34,12 @@ pub struct PlainListener {
 impl PlainListener {
     /// With the usual bounds.
     #[must_use]
-    pub fn new(listener: TcpListener) -> Self {
-        Self::bounded(listener, CONNECTIONS, LIFE)
+    pub fn new(name: &str, listener: TcpListener) -> Self {
+        Self::bounded(name, listener, CONNECTIONS, LIFE)
     }
 
-    fn bounded(listener: TcpListener, connections: usize, life: Duration) -> Self {
-        Self { listener, connections: Arc::new(Semaphore::new(connections)), life }
+    fn bounded(name: &str, listener: TcpListener, connections: usize, life: Duration) -> Self {
+        Self { patience: Patience::new(name), listener, connections: Arc::new(Semaphore::new(connections)), life }
     }
 }
 
@@ -47,8 +50,12 @@ impl axum::serve::Listener for PlainListener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         // The semaphore is never closed.
         let permit = Arc::clone(&self.connections).acquire_owned().await.ok();
-        // axum's own: it waits after an error, so that it does not spin.
-        let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
+        let (stream, address) = loop {
+            match self.listener.accept().await {
+                Ok(accepted) => break accepted,
+                Err(error) => self.patience.after(error).await,
+            }
+        };
         (PlainConnection { stream, end: Box::pin(sleep(self.life)), _permit: permit }, address)
     }
 
@@ -116,7 +123,7 @@ mod tests {
     async fn silent_connections_are_few_and_end_so_that_others_are_served() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let listener = PlainListener::bounded(listener, 2, BRIEF);
+        let listener = PlainListener::bounded("probes", listener, 2, BRIEF);
         let permits = Arc::clone(&listener.connections);
         let served = axum::serve(listener, Router::new().route("/", get(async || "ok")));
         let story = async {

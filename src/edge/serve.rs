@@ -17,11 +17,12 @@ use tonic::transport::server::Router;
 
 use crate::config::{CheckListener, Config, Limits};
 use crate::decision::snapshot::Snapshot;
+use crate::edge::door::Door;
 use crate::edge::gate::Gate;
 use crate::edge::health::Health;
 use crate::edge::jwks::Feeds;
 use crate::edge::keeper::Keeper;
-use crate::edge::listen::{BACKLOG, Connection, Door, Listener};
+use crate::edge::listen::{BACKLOG, Connection, Listener};
 use crate::edge::plain::PlainListener;
 use crate::edge::service::CheckService;
 use crate::edge::spent::memory::Memory;
@@ -50,24 +51,15 @@ pub enum Ended {
         /// The operating system's word.
         why: String,
     },
-    /// The files of a TLS listener cannot be used.
-    #[error(transparent)]
-    Tls(#[from] crate::edge::listen::DoorRefused),
+    /// A listener is to speak TLS and has no certificate to do it with.
+    #[error("listener {0} has no certificate")]
+    NoDoor(String),
     /// Something that must run for ever has ended.
     #[error("{0} has ended")]
     Task(&'static str),
     /// The operating system refused something.
     #[error(transparent)]
     Io(#[from] io::Error),
-}
-
-/// Opens the TLS files of every listener, as the start does.
-///
-/// # Errors
-/// [`Ended::Tls`].
-pub fn doors(config: &Config) -> Result<Vec<Option<Door>>, Ended> {
-    let open = |listener: &CheckListener| Ok(listener.tls.as_ref().map(Door::open).transpose()?);
-    config.listeners.check.iter().map(open).collect()
 }
 
 /// Serves until a signal ends it.
@@ -83,7 +75,7 @@ pub fn serve(config: Arc<Config>, keeper: Keeper, metrics: Arc<Metrics>) -> Resu
 }
 
 async fn run(config: Arc<Config>, mut keeper: Keeper, metrics: Arc<Metrics>) -> Result<(), Ended> {
-    let doors = doors(&config)?;
+    let doors = doors(&config, &keeper)?;
     let feeds = keeper.take_feeds().ok_or(Ended::Task("the keys' feeds"))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(keeper.snapshot()));
     let (gate, health) = judge(&config, &snapshot, &feeds, &metrics);
@@ -99,14 +91,17 @@ async fn run(config: Arc<Config>, mut keeper: Keeper, metrics: Arc<Metrics>) -> 
         let check = CheckService::new(Arc::clone(&gate), &listener.name, Arc::clone(&in_flight));
         router(&config.limits, check, listener.reflection).add_service(grpc_health.clone())
     })?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), workers = workers.len(), "started");
+    let listening = addresses(&config, &listeners, &doors, probes.as_ref(), public.as_ref());
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), workers = workers.len(), listeners = listening, "started");
 
+    let names = config.listeners.check.iter().map(|listener| listener.name.as_str());
     let accepts = join_all(
         listeners
             .into_iter()
+            .zip(names)
             .zip(doors)
             .zip(senders)
-            .map(|((listener, door), senders)| listener.accept_into(door, senders)),
+            .map(|(((listener, name), door), senders)| listener.accept_into(name, door, senders)),
     );
     let reload = Arc::new(Notify::new());
     let (sender, news) = mpsc::channel(KEY_NEWS);
@@ -116,8 +111,8 @@ async fn run(config: Arc<Config>, mut keeper: Keeper, metrics: Arc<Metrics>) -> 
         () = feeds.follow(sender, Arc::clone(&metrics)) => Err(Ended::Task("the keys' feeds")),
         () = keeper.keep(Arc::clone(&snapshot), Arc::clone(&metrics), Arc::clone(&reload), news) => Err(Ended::Task("the keeper of the snapshot")),
         () = health.report(reporter) => Err(Ended::Task("health")),
-        _ = serve_plain(probes, Arc::clone(&health).probes()) => Err(Ended::Task("the probes listener")),
-        _ = serve_plain(public, public::routes(Arc::clone(&snapshot))) => Err(Ended::Task("the public listener")),
+        _ = serve_plain("probes", probes, Arc::clone(&health).probes()) => Err(Ended::Task("the probes listener")),
+        _ = serve_plain("public", public, public::routes(Arc::clone(&snapshot))) => Err(Ended::Task("the public listener")),
         _ = &mut workers => Err(Ended::Task("a worker")),
         ended = reload_on_hangup(reload) => Err(ended),
         ended = until_told_to_end(&health, &config.limits) => ended,
@@ -171,6 +166,34 @@ fn quiet_panics() {
     }));
 }
 
+/// The TLS of each check listener. One that is to have it and has not must not be served in plain text.
+fn doors(config: &Config, keeper: &Keeper) -> Result<Vec<Option<Arc<Door>>>, Ended> {
+    let door = |listener: &CheckListener| match (&listener.tls, keeper.door(&listener.name)) {
+        (Some(_), None) => Err(Ended::NoDoor(listener.name.clone())),
+        (_, door) => Ok(door),
+    };
+    config.listeners.check.iter().map(door).collect()
+}
+
+/// Every listener with its real address: what a port 0 became is found nowhere else.
+fn addresses(
+    config: &Config,
+    listeners: &[Listener],
+    doors: &[Option<Arc<Door>>],
+    probes: Option<&TcpListener>,
+    public: Option<&TcpListener>,
+) -> String {
+    let check = config.listeners.check.iter().zip(listeners).zip(doors).map(|((configured, listener), door)| {
+        let tls = if door.is_some() { " (TLS)" } else { "" };
+        format!("{} {}{tls}", configured.name, listener.address())
+    });
+    let plain = [("probes", probes), ("public", public)].into_iter().filter_map(|(name, listener)| {
+        let address = listener?.local_addr().ok()?;
+        Some(format!("{name} {address}"))
+    });
+    check.chain(plain).collect::<Vec<_>>().join(", ")
+}
+
 async fn bind(config: &Config) -> Result<Vec<Listener>, Ended> {
     let mut listeners = Vec::new();
     for listener in &config.listeners.check {
@@ -189,9 +212,9 @@ async fn plain(address: Option<std::net::SocketAddr>) -> Result<Option<TcpListen
     bound.map(Some).map_err(|error| Ended::Bind { address: address.to_string(), why: error.to_string() })
 }
 
-async fn serve_plain(listener: Option<TcpListener>, routes: axum::Router) -> io::Result<()> {
+async fn serve_plain(name: &str, listener: Option<TcpListener>, routes: axum::Router) -> io::Result<()> {
     match listener {
-        Some(listener) => axum::serve(PlainListener::new(listener), routes).await,
+        Some(listener) => axum::serve(PlainListener::new(name, listener), routes).await,
         None => std::future::pending().await,
     }
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use crate::config::{self, Config};
 use crate::edge::keeper::Keeper;
-use crate::edge::serve;
 use crate::problem::Problem;
 
 /// Everything that the start reads, read.
@@ -20,17 +19,34 @@ pub struct Prepared {
     pub warnings: Vec<Problem>,
 }
 
+/// What the start refuses.
+pub struct Refused {
+    /// Every problem, the warnings among them.
+    pub problems: Vec<Problem>,
+    /// What was not looked at because of them.
+    pub unread: Option<String>,
+}
+
+impl From<Vec<Problem>> for Refused {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self { problems, unread: None }
+    }
+}
+
 /// Reads the operator's file and everything that it names.
 ///
 /// # Errors
-/// Every problem, the warnings among them.
-pub fn prepare(path: &Path) -> Result<Prepared, Vec<Problem>> {
+/// [`Refused`].
+pub fn prepare(path: &Path) -> Result<Prepared, Refused> {
     let name = path.display().to_string();
     let source = std::fs::read_to_string(path).map_err(|error| {
         let what = format!("this file cannot be read: {error}");
         vec![Problem::at(&name, "", 1, 1, what, "name a readable file in UTF-8 with --config")]
     })?;
-    let (config, mut warnings) = config::parse(&name, &source)?;
+    let (config, mut warnings) = config::parse(&name, &source).map_err(|problems| {
+        // What the bundle may name (issuers, a certificate) is not known.
+        Refused { problems, unread: Some(format!("the bundle was not read: mend {name} first")) }
+    })?;
     let config = Arc::new(config);
     let keeper = Keeper::start(Arc::clone(&config)).map_err(|problems| {
         let mut all = core::mem::take(&mut warnings);
@@ -39,8 +55,6 @@ pub fn prepare(path: &Path) -> Result<Prepared, Vec<Problem>> {
     });
     let (keeper, more) = keeper?;
     warnings.extend(more);
-    serve::doors(&config)
-        .map_err(|error| vec![Problem::at(&name, "", 1, 1, error.to_string(), "give PEM files that fit together")])?;
     Ok(Prepared { config, keeper, warnings })
 }
 
@@ -56,19 +70,34 @@ pub fn run(path: &Path, out: &mut impl Write) -> io::Result<ExitCode> {
             let bundle = snapshot.bundle.as_ref();
             writeln!(
                 out,
-                "ok: {} issuers, {} APIs, bundle {}",
-                snapshot.issuers.iter().count(),
-                bundle.map_or(0, |bundle| bundle.inventory.apis().len()),
+                "ok: {}, {}, bundle {}",
+                counted(snapshot.issuers.iter().count(), "issuer"),
+                counted(bundle.map_or(0, |bundle| bundle.inventory.apis().len()), "API"),
                 bundle.map_or("none", |bundle| &bundle.revision),
             )?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(problems) => {
-            print(&problems, out)?;
-            let errors = problems.iter().filter(|problem| problem.is_error()).count();
-            writeln!(out, "{errors} {}", if errors == 1 { "error" } else { "errors" })?;
+        Err(refused) => {
+            refused.print(out)?;
+            let errors = refused.problems.iter().filter(|problem| problem.is_error()).count();
+            writeln!(out, "{}", counted(errors, "error"))?;
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+fn counted(number: usize, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+impl Refused {
+    /// The problems, and what they kept from being read.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        print(&self.problems, out)?;
+        self.unread.iter().try_for_each(|unread| writeln!(out, "{unread}"))
     }
 }
 
@@ -82,3 +111,6 @@ pub fn print(problems: &[Problem], out: &mut impl Write) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

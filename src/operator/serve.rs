@@ -17,8 +17,8 @@ use crate::telemetry::metrics::Metrics;
 pub fn run(path: &Path, err: &mut impl Write) -> io::Result<ExitCode> {
     let prepared = match check::prepare(path) {
         Ok(prepared) => prepared,
-        Err(problems) => {
-            check::print(&problems, err)?;
+        Err(refused) => {
+            refused.print(err)?;
             return Ok(ExitCode::FAILURE);
         }
     };

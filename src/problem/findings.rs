@@ -30,11 +30,12 @@ pub(crate) struct Findings<'a> {
     file: &'a str,
     source: &'a str,
     problems: Vec<Problem>,
+    paths: Vec<(PathBuf, Position)>,
 }
 
 impl<'a> Findings<'a> {
     pub fn new(file: &'a str, source: &'a str) -> Self {
-        Self { file, source, problems: Vec::new() }
+        Self { file, source, problems: Vec::new(), paths: Vec::new() }
     }
 
     pub fn offset(&self, offset: usize) -> Position {
@@ -74,15 +75,24 @@ impl<'a> Findings<'a> {
 
     /// A path as the start-up may open it: relative ones belong to the directory that the file is in.
     pub fn path(&mut self, at: impl Into<Position>, written: &Path) -> PathBuf {
+        let at = at.into();
         if written.to_string_lossy().contains(char::is_control) {
             // A key or certificate pasted where its path belongs.
             self.error_unseen(
-                at.into(),
+                at,
                 "a path has a line break or another control character",
                 "write the path of a file, not its content",
             );
         }
-        Path::new(self.file).parent().map_or_else(|| written.to_owned(), |directory| directory.join(written))
+        let directory = Path::new(self.file).parent();
+        let path = directory.map_or_else(|| written.to_owned(), |directory| directory.join(written));
+        self.paths.push((path.clone(), at));
+        path
+    }
+
+    /// Every path of the file and where it stands.
+    pub fn paths(&self) -> &[(PathBuf, Position)] {
+        &self.paths
     }
 
     pub fn has_errors(&self) -> bool {

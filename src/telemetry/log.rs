@@ -69,7 +69,7 @@ pub fn decision(record: &DecisionRecord<'_>, allow_sample_percent: u8, draw: u8)
         point = record.point,
         api = record.api(),
         action = record.action(),
-        issuer = client.map(|client| client.issuer.as_str()),
+        issuer = record.issuer(),
         client = client.map(|client| client.id.as_str()),
         proof = record.proof(),
         policies,

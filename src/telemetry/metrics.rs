@@ -31,6 +31,8 @@ pub enum Loaded {
     Trust,
     /// The keys of our nonces.
     Nonces,
+    /// Certificate, key and client CA of a check listener.
+    Tls,
 }
 
 impl Loaded {
@@ -40,6 +42,7 @@ impl Loaded {
             Self::Keys => "keys",
             Self::Trust => "trust_bundle",
             Self::Nonces => "nonce_keys",
+            Self::Tls => "listener_tls",
         }
     }
 }

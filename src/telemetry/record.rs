@@ -93,6 +93,12 @@ impl<'d> DecisionRecord<'d> {
         }
     }
 
+    /// The trusted issuer that a token names, once that is known; not yet a proof that it made the token.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&'d str> {
+        self.decision.findings.issuer.as_deref()
+    }
+
     /// How the sender was proven.
     #[must_use]
     pub fn proof(&self) -> Option<&'static str> {

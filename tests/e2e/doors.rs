@@ -1,4 +1,7 @@
-//! Who may ask: a Unix socket, TLS both ways, and a list of callers.
+//! Who may ask: a Unix socket, TLS both ways, a list of callers; and what a listener does when there are too many.
+
+mod crowd;
+mod rotation;
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use self::source::{Odd, Source};
 use crate::lab::files::{Plan, bundle, issuer};
 use crate::lab::place::free_port;
-use crate::lab::{Lab, until};
+use crate::lab::{Lab, told, until};
 use crate::requests::{ISSUER, dpop_of};
 use crate::send::Direct;
 use crate::support::issuers::KID;
@@ -207,4 +207,53 @@ async fn odd_answers_leave_the_last_good_keys() {
     feeding.lab.start_again();
     feeding.lab.wait_until_ready();
     feeding.both_allowed().await;
+}
+
+#[tokio::test]
+async fn readiness_says_what_it_waits_for_and_for_how_long() {
+    let port = free_port();
+    let waits = ", allow_loopback_http: true, required: true";
+    let plan = Plan {
+        issuers: issuer(ISSUER, &format!("url: \"http://127.0.0.1:{port}/jwks\""), waits),
+        sections: "jwks: { cooldown_seconds: 1 }\n".to_owned(),
+        future_skew_seconds: 5,
+        ..Plan::default()
+    };
+    let lab = Lab::started("waits", &plan);
+    let waiting = |words: &str| {
+        until(words, FETCH, || {
+            told::get(lab.ports.probes, "probes", "/readyz").filter(|(_, _, body)| body.contains(words))
+        })
+    };
+    let (status, _, body) = waiting("keys of required issuers are missing");
+    assert_eq!((status, body.contains(ISSUER)), (503, true), "{body}");
+    let _source = Source::start(port);
+    let (status, _, body) = waiting("seconds_left: ");
+    assert_eq!(status, 503);
+    let left: i64 = body.trim().rsplit(' ').next().unwrap().parse().unwrap();
+    assert!((1..=6).contains(&left), "{body}");
+    lab.wait_until_ready();
+    let line = |fits: &dyn Fn(&Value) -> bool| told::line("a line in the log", lab.log(), fits);
+    let told = line(&|line| line["message"] == "readiness" && line["seconds_left"].is_i64());
+    assert_eq!((&told["ready"], told["why"].is_string()), (&false.into(), true), "{told}");
+    line(&|line| line["message"] == "readiness" && line["ready"] == true);
+    // Keys that came are told of, and where it all listens.
+    let told = line(&|line| line["message"] == "new keys are served" && line["issuer"] == ISSUER);
+    assert_eq!((&told["keys"], told["digest"].is_string()), (&1.into(), true), "{told}");
+    let started = line(&|line| line["message"] == "started");
+    let ports = [("edge", lab.ports.check), ("probes", lab.ports.probes), ("public", lab.ports.public)];
+    let all = ports.map(|(name, port)| format!("{name} 127.0.0.1:{port}")).join(", ");
+    assert_eq!(started["listeners"], all.as_str());
+}
+
+#[tokio::test]
+async fn a_port_that_the_system_chose_is_told() {
+    let listeners = "    - { name: chosen, address: \"127.0.0.1:0\" }\n".to_owned();
+    let lab = Lab::ready("chosen", &Plan { listeners, ..Plan::default() });
+    let started = told::line("a line in the log", lab.log(), |line| line["message"] == "started");
+    let listeners = started["listeners"].as_str().expect("listeners");
+    let chosen = listeners.split(", ").find_map(|listener| listener.strip_prefix("chosen 127.0.0.1:"));
+    let chosen = chosen.expect("an address").parse().expect("a port");
+    let request = dpop_of(ISSUER, KID, &keys().server);
+    Direct::tcp(chosen).await.check(&request, Encoding::Raw).await.allowed();
 }

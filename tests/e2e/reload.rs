@@ -184,9 +184,15 @@ async fn rotated_keys_are_served_and_old_ones_are_not() {
         assert!(told["place"].as_str().is_some_and(|place| place.ends_with("keys.json:1:1")), "{told}");
         edge.send(&dpop().build()).await.allowed();
     }
-    let taken = loads(&lab, "keys", "taken");
+    let (taken, seen) = (loads(&lab, "keys", "taken"), told::length(lab.log()));
     rotate(&path);
     one_more(&lab, "keys", "taken", taken);
-    served(&edge, "token_key_unknown").await;
+    let told = told::line_after("a line in the log", lab.log(), seen, |line| line["what"] == "keys");
+    assert_eq!((&told["issuer"], &told["keys"]), (&json!(ISSUER), &json!(1)), "{told}");
+    assert_eq!(told["digest"].as_str().map(str::len), Some(64), "{told}");
+    let denied = edge.send(&dpop().build()).await;
+    denied.denied("token_key_unknown", 401);
+    assert_eq!(denied.log_line()["issuer"], ISSUER, "whose token it was is told");
+    assert_eq!(denied.log_line()["client"], json!(null), "who sent it is not known");
     edge.send(&with_new_key()).await.allowed();
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use at_jwt::{TokenRefused, verify};
 pub use claims::{ClaimSpec, ClaimType, ClaimValue};
-pub use keyring::{Keyring, KeysRefused};
+pub use keyring::{KeyRemark, Keyring, KeysRefused, RemarkKind};
 
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
