@@ -3,24 +3,17 @@
 //! Each rule reports for itself and the reading goes on, so that all that is wrong is told at once.
 
 use core::net::IpAddr;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::files::APIS;
+use super::surroundings::{Context, Surroundings};
 use super::words::{NAME_REMEDY, check_prose, check_unique, is_name};
-use super::{Surroundings, cedar, leniency, operations, raw};
-use crate::decision::client::{ClientId, Registration};
+use super::{leniency, operations, raw};
 use crate::decision::route::{Api, Inventory, Operation};
 use crate::decision::target::Origin;
 use crate::decision::token::IssuerRules;
 use crate::problem::{Findings, Position};
 use crate::yaml::{self, Node};
-
-/// What the inventory is checked against; a file that cannot be read checks nothing.
-pub(super) struct Context<'a> {
-    pub surroundings: &'a Surroundings<'a>,
-    pub clients: Option<&'a HashMap<ClientId, Registration>>,
-    pub actions: Option<&'a [cedar::Action]>,
-}
 
 /// The APIs as far as they can be read, and where their operations are written.
 pub(super) struct Apis {

@@ -14,6 +14,7 @@ mod leniency;
 mod operations;
 mod raw;
 mod reference;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -22,31 +23,12 @@ use serde_json::Value;
 
 pub use files::Files;
 pub use reference::reference;
+pub use surroundings::Surroundings;
 
 use crate::decision::client::Registry;
 use crate::decision::snapshot::Bundle;
-use crate::decision::token::IssuerRules;
 use crate::problem::{Findings, Problem};
 use crate::yaml;
-
-/// What the bundle is checked against: the operator's settings, and the time.
-pub struct Surroundings<'a> {
-    /// The issuers of `keybound.yaml`.
-    pub issuers: &'a [IssuerRules],
-    /// Whether `profile: fapi2` is set: APIs ask for nonces unless they say otherwise.
-    pub fapi2: bool,
-    /// Whether `certificate.source` names one: without it no token can be bound to a certificate.
-    pub certificates: bool,
-    /// Unix seconds.
-    pub now: i64,
-}
-
-impl Surroundings<'_> {
-    fn known_issuers(&self) -> String {
-        let names: Vec<_> = self.issuers.iter().map(|rules| rules.issuer.as_str()).collect();
-        format!("write one of: {}; others are added in keybound.yaml", names.join(", "))
-    }
-}
 
 /// Reads a bundle. `Ok` carries the warnings beside it.
 ///
@@ -62,7 +44,7 @@ pub fn load(files: &Files, surroundings: &Surroundings<'_>) -> Result<(Bundle, V
     let schema = text(files::SCHEMA).and_then(|source| cedar::read(source, &mut of_schema));
     let clients = text(files::CLIENTS).and_then(|source| clients::read(source, surroundings, &mut of_clients));
     let actions = schema.as_ref().map(|schema| schema.actions.as_slice());
-    let context = apis::Context { surroundings, clients: clients.as_ref(), actions };
+    let context = surroundings::Context { surroundings, clients: clients.as_ref(), actions };
     let apis = text(files::APIS).and_then(|source| apis::read(source, &context, &mut of_apis));
 
     let mut policies = cedar::Policies::read(&texts);

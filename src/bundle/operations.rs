@@ -1,7 +1,7 @@
 //! The operations of an API: method and path to action and scopes.
 
-use super::apis::Context;
 use super::raw;
+use super::surroundings::Context;
 use super::words::{check_unique, is_method, is_scope};
 use crate::decision::denial::Class;
 use crate::decision::limits;

@@ -17,7 +17,7 @@ mod yaml_files;
 
 use super::*;
 use crate::decision::jose::algorithm::AlgorithmSet;
-use crate::decision::token::TokenType;
+use crate::decision::token::{IssuerRules, TokenType};
 use crate::problem::Severity;
 
 /// 2026-12-01, 00:00 UTC.

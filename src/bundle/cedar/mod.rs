@@ -11,6 +11,7 @@ mod policies;
 mod report;
 mod scan;
 mod schema;
+mod written;
 
 pub(super) use lint::Names;
 pub(super) use policies::Policies;

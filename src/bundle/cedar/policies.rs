@@ -6,6 +6,7 @@ use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationMode, Validato
 
 use super::scan::{self, Token};
 use super::schema::ReadSchema;
+use super::written::WrittenPolicy;
 use super::{lint, report};
 use crate::bundle::files::{GUARDRAILS, is_policy_file};
 use crate::bundle::words::{NAME_REMEDY, check_prose, is_name};
@@ -22,23 +23,6 @@ struct PolicyFile<'f> {
     source: &'f str,
     findings: Findings<'f>,
     policies: Vec<WrittenPolicy<'f>>,
-}
-
-/// A policy and where it is written.
-pub(super) struct WrittenPolicy<'f> {
-    /// Its id is its `@id`, or a stand-in if that is not sound.
-    pub policy: Policy,
-    reason: String,
-    /// Where its first token is.
-    start: usize,
-    /// Its tokens, annotations left out: the first is `permit` or `forbid`.
-    pub tokens: Vec<Token<'f>>,
-}
-
-impl WrittenPolicy<'_> {
-    pub fn effect_at(&self) -> usize {
-        self.tokens.first().map_or(self.start, |token| token.at)
-    }
 }
 
 /// Where the `@id`s are that are taken.
