@@ -56,6 +56,13 @@ pub fn load(files: &Files, surroundings: &Surroundings<'_>) -> Result<(Bundle, V
     if let (Some(schema), Some(list)) = (&schema, list) {
         schema.check_paths(list, &mut of_schema);
     }
+    // A policy file that is not read may be the one with the permits.
+    if let (Some(schema), Some(apis), Some(clients)) = (&schema, &apis, &clients)
+        && !problems.iter().any(Problem::is_error)
+    {
+        let unpermitted = policies.check_reach(schema, &apis.list, clients);
+        apis.warn_of_unpermitted(&unpermitted, &mut of_apis);
+    }
     let inventory = apis.and_then(|apis| apis.index(&mut of_apis));
     for findings in [of_schema, of_clients, of_apis] {
         problems.extend(findings.into_problems());

@@ -8,13 +8,16 @@ mod declared;
 mod lint;
 mod outline;
 mod policies;
+mod reach;
 mod report;
 mod scan;
 mod schema;
+mod scope;
 mod written;
 
 pub(super) use lint::Names;
 pub(super) use policies::Policies;
+pub(super) use reach::Places;
 #[cfg(test)]
 pub(super) use schema::ReadSchema;
 pub(super) use schema::read;
