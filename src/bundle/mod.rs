@@ -30,11 +30,30 @@ use crate::decision::snapshot::Bundle;
 use crate::problem::{Findings, Problem};
 use crate::yaml;
 
+/// Several times what Cedar needs for the deepest text within `cedar::bounds`; pages that nobody touches cost nothing.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// A bundle with its warnings, or all problems.
+type Loaded = Result<(Bundle, Vec<Problem>), Vec<Problem>>;
+
 /// Reads a bundle. `Ok` carries the warnings beside it.
 ///
 /// # Errors
 /// Everything that is wrong, warnings included, file by file in the order of the text.
-pub fn load(files: &Files, surroundings: &Surroundings<'_>) -> Result<(Bundle, Vec<Problem>), Vec<Problem>> {
+pub fn load(files: &Files, surroundings: &Surroundings<'_>) -> Loaded {
+    // A thread of its own for the stack alone; what panics there refuses the bundle, and the last good one stays.
+    let told = std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().name("keybound-bundle".to_owned()).stack_size(STACK_BYTES);
+        let thread = builder.spawn_scoped(scope, || read(files, surroundings)).map_err(|error| error.to_string())?;
+        thread.join().map_err(|_| "a defect of keybound".to_owned())
+    });
+    told.unwrap_or_else(|why| {
+        let what = format!("the bundle could not be read: {why}");
+        Err(vec![Problem::at(files::SCHEMA, "", 1, 1, what, "put the last good files back, and report it")])
+    })
+}
+
+fn read(files: &Files, surroundings: &Surroundings<'_>) -> Loaded {
     let (texts, mut problems) = files.texts();
     let text = |name: &str| texts.get(name).copied();
     let findings = |name: &'static str| Findings::new(name, text(name).unwrap_or_default());

@@ -3,6 +3,7 @@
 //! Cedar parses and validates, strictly and with warnings as errors; what is checked beside it is what Cedar cannot know:
 //! which attributes are given, which ids and reasons keybound needs, which names of clients and APIs exist.
 
+mod bounds;
 mod contract;
 mod declared;
 mod lint;

@@ -8,7 +8,7 @@ use super::reach::{self, Places};
 use super::scan::{self, Token};
 use super::schema::ReadSchema;
 use super::written::WrittenPolicy;
-use super::{lint, report};
+use super::{bounds, lint, report};
 use crate::bundle::files::{GUARDRAILS, is_policy_file};
 use crate::bundle::words::{NAME_REMEDY, check_prose, is_name};
 use crate::decision::client::{ClientId, Registration};
@@ -150,6 +150,14 @@ impl<'f> PolicyFile<'f> {
                 self.findings.offset(slot.at),
                 "this is a template, and nothing fills its slots",
                 "write a policy: name the principal and the resource, or none",
+            );
+            return;
+        }
+        if let Some(token) = bounds::too_deep(statement) {
+            self.findings.error(
+                self.findings.offset(token.at),
+                "the policy nests too deep from here on, or has too long a chain of operators",
+                "ask a set, such as [\"a\", \"b\"].contains(…), or write several policies",
             );
             return;
         }

@@ -5,7 +5,7 @@ use cedar_policy::{Entities, EntityUid, Schema, schema_str_to_json_with_resolved
 use super::contract::{self, Contract};
 use super::outline::Outline;
 use super::reach::Groups;
-use super::{Action, declared, report, scan};
+use super::{Action, bounds, declared, report, scan};
 use crate::decision::policy::{AuthoredPolicy, IndexRefused, PolicyIndex};
 use crate::decision::route::{Api, Operation};
 use crate::decision::token::ClaimSpec;
@@ -24,6 +24,11 @@ pub(in crate::bundle) struct ReadSchema {
 /// Reads a schema. One that breaks the contract is there all the same, so that policies can be validated against it.
 pub(in crate::bundle) fn read(source: &str, findings: &mut Findings<'_>) -> Option<ReadSchema> {
     let tokens = scan::tokens(source);
+    if let Some((token, what)) = bounds::schema_too_deep(&tokens) {
+        let at = findings.offset(token.at);
+        findings.error(at, format!("the schema has too many {what} from here on"), "declare fewer, or nest them less");
+        return None;
+    }
     let outline = Outline::of(&tokens);
     for token in &outline.repeated {
         findings.error(
