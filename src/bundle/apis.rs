@@ -68,7 +68,7 @@ impl Apis {
                     format!(
                         "no policy permits action `{action}` of API `{}`: every request to it {}",
                         api.id,
-                        if relaxed { "is let pass by observe mode alone" } else { "is denied" }
+                        if relaxed { "is denied, or let pass by observe mode alone" } else { "is denied" }
                     ),
                     format!(
                         "write a policy: permit (principal is Client, action == Action::\"{action}\", resource == \
