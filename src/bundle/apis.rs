@@ -3,29 +3,24 @@
 //! Each rule reports for itself and the reading goes on, so that all that is wrong is told at once.
 
 use core::net::IpAddr;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use super::files::APIS;
+use super::operations::Place;
+use super::surroundings::{Context, Surroundings};
 use super::words::{NAME_REMEDY, check_prose, check_unique, is_name};
-use super::{Surroundings, cedar, leniency, operations, raw};
-use crate::decision::client::{ClientId, Registration};
+use super::{cedar, leniency, operations, raw};
+use crate::decision::denial::Class;
 use crate::decision::route::{Api, Inventory, Operation};
 use crate::decision::target::Origin;
 use crate::decision::token::IssuerRules;
 use crate::problem::{Findings, Position};
 use crate::yaml::{self, Node};
 
-/// What the inventory is checked against; a file that cannot be read checks nothing.
-pub(super) struct Context<'a> {
-    pub surroundings: &'a Surroundings<'a>,
-    pub clients: Option<&'a HashMap<ClientId, Registration>>,
-    pub actions: Option<&'a [cedar::Action]>,
-}
-
 /// The APIs as far as they can be read, and where their operations are written.
 pub(super) struct Apis {
     pub list: Vec<Api>,
-    places: Vec<Vec<Position>>,
+    places: Vec<Vec<Place>>,
 }
 
 /// Reads `apis.yaml`.
@@ -43,6 +38,7 @@ pub(super) fn read(source: &str, context: &Context<'_>, findings: &mut Findings<
             );
         }
         let hosts = hosts(&written, node.key("hosts"), &apis.list, findings);
+        check_origins(&hosts, node.key("hosts"), &apis.list, findings);
         let (operations, places) = operations::read(&written, node.key("operations"), context, findings);
         apis.list.push(api(written, node, hosts, operations, context, findings));
         apis.places.push(places);
@@ -50,7 +46,40 @@ pub(super) fn read(source: &str, context: &Context<'_>, findings: &mut Findings<
     Some(apis)
 }
 
+fn place(places: &[Vec<Place>], api: usize, operation: usize) -> Option<&Place> {
+    places.get(api)?.get(operation)
+}
+
 impl Apis {
+    /// Warns of operations that no policy can permit, each action of an API once.
+    pub fn warn_of_unpermitted(&self, operations: &cedar::Places, findings: &mut Findings<'_>) {
+        let mut told = HashSet::new();
+        for &(index, number) in operations {
+            let Some(api) = self.list.get(index) else { continue };
+            let (Some(operation), Some(place)) = (api.operations.get(number), place(&self.places, index, number))
+            else {
+                continue;
+            };
+            let action = &operation.action;
+            if told.insert((index, action)) {
+                let relaxed = api.leniency.relaxed.contains(&Class::Policy);
+                findings.warning(
+                    place.action,
+                    format!(
+                        "no policy permits action `{action}` of API `{}`: every request to it {}",
+                        api.id,
+                        if relaxed { "is denied, or let pass by observe mode alone" } else { "is denied" }
+                    ),
+                    format!(
+                        "write a policy: permit (principal is Client, action == Action::\"{action}\", resource == \
+                         Api::\"{}\") when {{ … }};",
+                        api.id
+                    ),
+                );
+            }
+        }
+    }
+
     /// Indexes the APIs, or reports every pair of operations that one request could mean.
     pub fn index(self, findings: &mut Findings<'_>) -> Option<Inventory> {
         let ambiguities = match Inventory::new(self.list) {
@@ -60,8 +89,7 @@ impl Apis {
         let mut told = HashSet::new();
         for ambiguity in ambiguities {
             let (api, operation) = ambiguity.operation;
-            let place = self.places.get(api).and_then(|places| places.get(operation)).copied();
-            let at = place.unwrap_or(Position { line: 1, column: 1 });
+            let at = place(&self.places, api, operation).map_or(Position { line: 1, column: 1 }, |place| place.path);
             let (other, action) = ambiguity.other;
             // Two APIs may meet on several hosts.
             if told.insert((at, other.clone(), action.clone())) {
@@ -151,6 +179,30 @@ fn hosts(written: &raw::Api, node: &Node, before: &[Api], findings: &mut Finding
         hosts.push((key.name.clone(), origin));
     }
     hosts
+}
+
+/// APIs that share an origin share all of its hosts: then method, origin and path are those of one operation. Else a proof
+/// for an operation of one API would be a proof for an operation of the other.
+fn check_origins(hosts: &[(String, Origin)], node: &Node, before: &[Api], findings: &mut Findings<'_>) {
+    let mut told = Vec::new();
+    for (name, origin) in hosts {
+        let names = |hosts: &[(String, Origin)]| -> BTreeSet<String> {
+            hosts.iter().filter(|(_, other)| other == origin).map(|(name, _)| name.clone()).collect()
+        };
+        let own = names(hosts);
+        let differs = |api: &&Api| {
+            let other = names(&api.hosts);
+            !other.is_empty() && other != own && (!other.contains(name) || own.is_subset(&other))
+        };
+        let Some(api) = before.iter().find(differs).filter(|_| !told.contains(&origin)) else { continue };
+        told.push(origin);
+        let hosts: Vec<_> = names(&api.hosts).into_iter().collect();
+        findings.error(
+            node.key(name).at,
+            format!("API `{}` has the same origin for other hosts: {}", api.id, hosts.join(", ")),
+            "give each API an origin of its own, or both the same hosts for it: a proof for one would be good for the other",
+        );
+    }
 }
 
 fn ends_in_port(host: &str) -> bool {

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::Surroundings;
 use super::files::CLIENTS;
 use super::raw;
+use super::surroundings::Surroundings;
 use super::words::{NAME_REMEDY, check_prose, check_unique, date_at, is_name};
 use crate::decision::client::{ClientId, Registration};
 use crate::decision::limits;

@@ -1,7 +1,7 @@
 //! Observe mode and exceptions as they are written: nothing lenient without a limit, a reason and an owner.
 
-use super::apis::Context;
 use super::raw;
+use super::surroundings::Context;
 use super::words::{check_prose, check_unique, date_at};
 use crate::decision::client::ClientId;
 use crate::decision::denial::Class;

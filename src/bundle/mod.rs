@@ -14,6 +14,7 @@ mod leniency;
 mod operations;
 mod raw;
 mod reference;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -22,37 +23,37 @@ use serde_json::Value;
 
 pub use files::Files;
 pub use reference::reference;
+pub use surroundings::Surroundings;
 
 use crate::decision::client::Registry;
 use crate::decision::snapshot::Bundle;
-use crate::decision::token::IssuerRules;
 use crate::problem::{Findings, Problem};
 use crate::yaml;
 
-/// What the bundle is checked against: the operator's settings, and the time.
-pub struct Surroundings<'a> {
-    /// The issuers of `keybound.yaml`.
-    pub issuers: &'a [IssuerRules],
-    /// Whether `profile: fapi2` is set: APIs ask for nonces unless they say otherwise.
-    pub fapi2: bool,
-    /// Whether `certificate.source` names one: without it no token can be bound to a certificate.
-    pub certificates: bool,
-    /// Unix seconds.
-    pub now: i64,
-}
+/// Several times what Cedar needs for the deepest text within `cedar::bounds`; pages that nobody touches cost nothing.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
 
-impl Surroundings<'_> {
-    fn known_issuers(&self) -> String {
-        let names: Vec<_> = self.issuers.iter().map(|rules| rules.issuer.as_str()).collect();
-        format!("write one of: {}; others are added in keybound.yaml", names.join(", "))
-    }
-}
+/// A bundle with its warnings, or all problems.
+type Loaded = Result<(Bundle, Vec<Problem>), Vec<Problem>>;
 
 /// Reads a bundle. `Ok` carries the warnings beside it.
 ///
 /// # Errors
 /// Everything that is wrong, warnings included, file by file in the order of the text.
-pub fn load(files: &Files, surroundings: &Surroundings<'_>) -> Result<(Bundle, Vec<Problem>), Vec<Problem>> {
+pub fn load(files: &Files, surroundings: &Surroundings<'_>) -> Loaded {
+    // A thread of its own for the stack alone; what panics there refuses the bundle, and the last good one stays.
+    let told = std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().name("keybound-bundle".to_owned()).stack_size(STACK_BYTES);
+        let thread = builder.spawn_scoped(scope, || read(files, surroundings)).map_err(|error| error.to_string())?;
+        thread.join().map_err(|_| "a defect of keybound".to_owned())
+    });
+    told.unwrap_or_else(|why| {
+        let what = format!("the bundle could not be read: {why}");
+        Err(vec![Problem::at(files::SCHEMA, "", 1, 1, what, "put the last good files back, and report it")])
+    })
+}
+
+fn read(files: &Files, surroundings: &Surroundings<'_>) -> Loaded {
     let (texts, mut problems) = files.texts();
     let text = |name: &str| texts.get(name).copied();
     let findings = |name: &'static str| Findings::new(name, text(name).unwrap_or_default());
@@ -62,7 +63,7 @@ pub fn load(files: &Files, surroundings: &Surroundings<'_>) -> Result<(Bundle, V
     let schema = text(files::SCHEMA).and_then(|source| cedar::read(source, &mut of_schema));
     let clients = text(files::CLIENTS).and_then(|source| clients::read(source, surroundings, &mut of_clients));
     let actions = schema.as_ref().map(|schema| schema.actions.as_slice());
-    let context = apis::Context { surroundings, clients: clients.as_ref(), actions };
+    let context = surroundings::Context { surroundings, clients: clients.as_ref(), actions };
     let apis = text(files::APIS).and_then(|source| apis::read(source, &context, &mut of_apis));
 
     let mut policies = cedar::Policies::read(&texts);
@@ -73,6 +74,13 @@ pub fn load(files: &Files, surroundings: &Surroundings<'_>) -> Result<(Bundle, V
     policies.check_names(&cedar::Names::of(list, clients.as_ref(), surroundings.issuers));
     if let (Some(schema), Some(list)) = (&schema, list) {
         schema.check_paths(list, &mut of_schema);
+    }
+    // A policy file that is not read may be the one with the permits.
+    if let (Some(schema), Some(apis), Some(clients)) = (&schema, &apis, &clients)
+        && !problems.iter().any(Problem::is_error)
+    {
+        let unpermitted = policies.check_reach(schema, &apis.list, clients);
+        apis.warn_of_unpermitted(&unpermitted, &mut of_apis);
     }
     let inventory = apis.and_then(|apis| apis.index(&mut of_apis));
     for findings in [of_schema, of_clients, of_apis] {

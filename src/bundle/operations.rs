@@ -1,7 +1,7 @@
 //! The operations of an API: method and path to action and scopes.
 
-use super::apis::Context;
 use super::raw;
+use super::surroundings::Context;
 use super::words::{check_unique, is_method, is_scope};
 use crate::decision::denial::Class;
 use crate::decision::limits;
@@ -10,13 +10,19 @@ use crate::problem::{Findings, Position};
 use crate::yaml::shape::did_you_mean;
 use crate::yaml::{Kind, Node};
 
+/// Where an operation is written.
+pub(super) struct Place {
+    pub path: Position,
+    pub action: Position,
+}
+
 /// Reads the operations of one API, and where each is written.
 pub(super) fn read(
     api: &raw::Api,
     list: &Node,
     context: &Context<'_>,
     findings: &mut Findings<'_>,
-) -> (Vec<Operation>, Vec<Position>) {
+) -> (Vec<Operation>, Vec<Place>) {
     let mut operations = Vec::new();
     let mut places = Vec::new();
     for (index, written) in api.operations.iter().enumerate() {
@@ -33,7 +39,7 @@ pub(super) fn read(
                     scopes: written.scopes.clone(),
                     public: written.public,
                 });
-                places.push(node.key("path").at);
+                places.push(Place { path: node.key("path").at, action: node.key("action").at });
             }
             Err(why) => findings.error(
                 node.key("path").at,
@@ -87,6 +93,9 @@ fn check_scopes(written: &raw::Operation, node: &Node, findings: &mut Findings<'
     }
 }
 
+/// The principals of an action that somebody may ask for without a token.
+const BOTH: &str = "[Client, Anonymous]";
+
 /// The action is declared, for every principal that the walk may ask about.
 fn check_action(
     api: &raw::Api,
@@ -102,22 +111,25 @@ fn check_action(
             at,
             format!("action `{name}` applies to nothing in schema.cedarschema"),
             format!(
-                "{} (or declare: action \"{name}\" appliesTo {{ principal: Client, resource: Api, context: … }};)",
-                did_you_mean(name, actions.iter().map(|action| action.name.as_str()))
+                "{} (or declare: action \"{name}\" appliesTo {{ principal: {}, resource: Api, context: … }};)",
+                did_you_mean(name, actions.iter().map(|action| action.name.as_str())),
+                if written.public { BOTH } else { "Client" }
             ),
         );
         return;
     };
     let relaxed = api.relax.iter().find(|class| matches!(class, raw::Relaxed::Credential | raw::Relaxed::Token));
-    let add = |principal: &str| format!("add {principal} to the principals of action \"{name}\" in schema.cedarschema");
+    let write =
+        |principals: &str| format!("write `principal: {principals}` for action \"{name}\" in schema.cedarschema");
+    let both = || format!("{}, with `token?` and `proof?` in its context", write(BOTH));
     if written.public && !action.for_anonymous {
+        findings.error(at, format!("the operation is public, and action `{name}` does not apply to Anonymous"), both());
+    } else if !written.public && !action.for_clients {
         findings.error(
             at,
-            format!("the operation is public, and action `{name}` does not apply to Anonymous"),
-            add("Anonymous"),
+            format!("action `{name}` does not apply to Client"),
+            write(if action.for_anonymous { BOTH } else { "Client" }),
         );
-    } else if !written.public && !action.for_clients {
-        findings.error(at, format!("action `{name}` does not apply to Client"), add("Client"));
     } else if let Some(class) = relaxed.filter(|_| !action.for_anonymous) {
         let class = Class::from(*class).name();
         findings.error(
@@ -126,7 +138,7 @@ fn check_action(
                 "the API relaxes `{class}`: then nobody is known, and guardrails are asked about Anonymous, but action \
                  `{name}` does not apply to it"
             ),
-            add("Anonymous"),
+            both(),
         );
     }
 }

@@ -32,7 +32,8 @@ pub(super) struct Api {
     /// How much harm a wrong allow does; `resource.sensitivity` in Cedar.
     pub sensitivity: Level,
     /// Request host → public origin, `https://host` with an optional port: what clients put into their proofs (`htu`,
-    /// RFC 9449 §4.3). The request host is what Envoy routes on, lower case, without port.
+    /// RFC 9449 §4.3). The request host is what Envoy routes on, lower case, without port. APIs that share an origin have
+    /// the same hosts for it: a proof for one would be good for the other at a host that it alone has.
     #[schemars(extend("minProperties" = 1))]
     pub hosts: BTreeMap<String, String>,
     /// Issuers whose tokens it accepts, at least one; each configured in `keybound.yaml`.

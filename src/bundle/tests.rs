@@ -11,13 +11,15 @@
 mod damage;
 mod example;
 mod policy_files;
+mod reach;
 mod schema_file;
 mod slices;
+mod slips;
 mod yaml_files;
 
 use super::*;
 use crate::decision::jose::algorithm::AlgorithmSet;
-use crate::decision::token::TokenType;
+use crate::decision::token::{IssuerRules, TokenType};
 use crate::problem::Severity;
 
 /// 2026-12-01, 00:00 UTC.
@@ -53,6 +55,10 @@ when { principal.purposes.contains(\"selling\") };
 @reason(\"The shop reads all\")
 permit (principal == Client::\"https://as.test#shop\", action == Action::\"items.list\", resource)
 when { context.token.claims has acr && context.token.claims.acr == \"gold\" };
+
+@id(\"add-notes\")
+@reason(\"All clients add notes\")
+permit (principal is Client, action == Action::\"notes.add\", resource);
 ";
 
 const GUARDRAILS: &str = "\

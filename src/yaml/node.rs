@@ -11,6 +11,9 @@ use serde_saphyr::{Location, MessageFormatter as _, Spanned, UserMessageFormatte
 
 use crate::problem::{Position, Problem};
 
+/// For what YAML takes for a mapping, such as `/items/{id}` between braces.
+pub(super) const QUOTE_BRACES: &str = "quote a value that has { or } in it";
+
 /// A value and where it begins.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -62,7 +65,9 @@ impl Node {
         serde_saphyr::from_str_with_options(source, options).map_err(|error| {
             let at = position(error.location());
             let what = format!("this is not YAML that can be read: {}", UserMessageFormatter.format_message(&error));
-            Problem::at(file, source, at.line, at.column, what, "write one YAML document, indented with spaces")
+            let braces = is_at_brace(source, at);
+            let remedy = if braces { QUOTE_BRACES } else { "write one YAML document, indented with spaces" };
+            Problem::at(file, source, at.line, at.column, what, remedy)
         })
     }
 
@@ -113,6 +118,15 @@ fn position(location: Option<Location>) -> Position {
     let from_one = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).max(1);
     let (line, column) = location.map_or((1, 1), |location| (location.line(), location.column()));
     Position { line: from_one(line), column: from_one(column) }
+}
+
+/// Whether a brace with something before or after it is why YAML stopped here: `a{`, or `}a`.
+fn is_at_brace(source: &str, at: Position) -> bool {
+    let mut line = source.lines().nth(at.line.saturating_sub(1)).unwrap_or_default().chars();
+    let before = at.column.checked_sub(2).and_then(|skipped| line.nth(skipped));
+    let here = line.next();
+    let in_word = |each: Option<char>| each.is_some_and(|each| !each.is_whitespace() && !",[]{}:".contains(each));
+    (here == Some('{') && in_word(before)) || (before == Some('}') && in_word(here))
 }
 
 impl<'de> Deserialize<'de> for Node {

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::node::{Key, Kind, Node};
+use super::node::{Key, Kind, Node, QUOTE_BRACES};
 use crate::problem::{Findings, Position};
 
 /// Reports every value that the schema does not allow. `name` is the key that the node belongs to.
@@ -57,22 +57,24 @@ fn check_keys(schema: &Value, node: &Node, entries: &[(Key, Node)], name: &str, 
         );
     }
     let mut seen: Vec<&str> = Vec::new();
+    // What is missing because it is misspelled is told once.
+    let mut meant: Vec<&str> = Vec::new();
     for (key, value) in entries {
         if seen.contains(&key.name.as_str()) {
             findings.error(key.at, format!("`{}` is here twice", key.name), "keep one of the two");
         }
         seen.push(&key.name);
-        match known.get(&key.name).or(free) {
-            Some(schema) => check(schema, value, &key.name, findings),
-            None => findings.error(
-                key.at,
-                format!("unknown key `{}` in {}", key.name, place_words(name)),
-                unknown_key_remedy(&key.name, known.keys()),
-            ),
+        if let Some(schema) = known.get(&key.name).or(free) {
+            check(schema, value, &key.name, findings);
+            continue;
         }
+        let known = known.keys().map(String::as_str);
+        meant.extend(nearest(&key.name, known.clone()));
+        let what = format!("unknown key `{}` in {}", key.name, place_words(name));
+        findings.error(key.at, what, did_you_mean(&key.name, known));
     }
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    for missing in required.filter(|key| !seen.contains(key)) {
+    for missing in required.filter(|key| !seen.contains(key) && !meant.contains(key)) {
         findings.error(
             node.at,
             format!("`{missing}` is missing in {}", place_words(name)),
@@ -159,24 +161,27 @@ fn type_remedy(schema: &Value, expected: &str, found: &Kind) -> String {
         (_, Kind::Bool(_) | Kind::Integer(_) | Kind::Fraction(_)) => {
             "put it in quotes, if it is meant as text".to_owned()
         }
+        (_, Kind::Map(_)) => format!("write one text; {QUOTE_BRACES}"),
         _ => "write one text".to_owned(),
     }
 }
 
-fn unknown_key_remedy<'a>(written: &str, known: impl Iterator<Item = &'a String> + Clone) -> String {
-    did_you_mean(written, known.map(String::as_str))
-}
-
 /// The nearest known name, or all of them.
 pub(crate) fn did_you_mean<'a>(written: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let list = known.clone().collect::<Vec<_>>().join(", ");
+    match nearest(written, known) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None if list.is_empty() => "nothing is known here".to_owned(),
+        None => format!("known here: {list}"),
+    }
+}
+
+/// The known name that is meant, if it is a typing error.
+pub(crate) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // A third of the word may be wrong; a bare prefix or another word is no typing error.
     let tolerated = written.chars().count().div_euclid(3).max(1);
-    let nearest = known.clone().map(|name| (distance(written, name), name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= tolerated => format!("did you mean `{name}`?"),
-        Some(_) => format!("known here: {}", known.collect::<Vec<_>>().join(", ")),
-        None => "nothing is known here".to_owned(),
-    }
+    let (distance, name) = known.map(|name| (distance(written, name), name)).min()?;
+    (distance <= tolerated).then_some(name)
 }
 
 /// Levenshtein's distance: how many characters must be added, removed or replaced.

@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use cedar_policy::{Effect, EntityUid};
 use serde_json::Value;
 
-use super::policies::WrittenPolicy;
 use super::scan::Token;
+use super::written::{WrittenPolicy, path};
 use crate::decision::client::{ClientId, Registration};
 use crate::decision::route::Api;
 use crate::decision::token::IssuerRules;
@@ -99,11 +99,9 @@ pub(super) fn check_forbid(written: &WrittenPolicy<'_>, findings: &mut Findings<
     if written.policy.effect() != Effect::Forbid {
         return;
     }
-    let Ok(json) = written.policy.to_json() else { return };
-    let conditions = json.get("conditions").and_then(Value::as_array).into_iter().flatten();
-    let needed = conditions.into_iter().find_map(|condition| {
-        let needs = Needs::of(condition.get("body")?);
-        if condition.get("kind")? == "when" { needs.to_hold } else { needs.to_fail }
+    let needed = written.conditions().into_iter().flatten().find_map(|condition| {
+        let needs = Needs::of(&condition.body);
+        if condition.must_hold { needs.to_hold } else { needs.to_fail }
     });
     let Some(claim) = needed else { return };
     // The `has` that names the claim: `has claim`, or `has token.claims.claim`.
@@ -190,15 +188,4 @@ fn tested_claim(test: &Value) -> Option<String> {
         ["context", "token", "claims", claim, ..] => Some((*claim).to_owned()),
         _ => None,
     }
-}
-
-/// `context.a.b` as its names.
-fn path(expression: &Value) -> Option<Vec<&str>> {
-    if let Some(variable) = expression.get("Var") {
-        return Some(vec![variable.as_str()?]);
-    }
-    let access = expression.get(".")?;
-    let mut names = path(access.get("left")?)?;
-    names.push(access.get("attr")?.as_str()?);
-    Some(names)
 }

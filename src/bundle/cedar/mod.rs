@@ -3,17 +3,22 @@
 //! Cedar parses and validates, strictly and with warnings as errors; what is checked beside it is what Cedar cannot know:
 //! which attributes are given, which ids and reasons keybound needs, which names of clients and APIs exist.
 
+mod bounds;
 mod contract;
 mod declared;
 mod lint;
 mod outline;
 mod policies;
+mod reach;
 mod report;
 mod scan;
 mod schema;
+mod scope;
+mod written;
 
 pub(super) use lint::Names;
 pub(super) use policies::Policies;
+pub(super) use reach::Places;
 #[cfg(test)]
 pub(super) use schema::ReadSchema;
 pub(super) use schema::read;

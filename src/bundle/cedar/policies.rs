@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationMode, Validator};
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationError, ValidationMode, Validator};
 
+use super::reach::{self, Places};
 use super::scan::{self, Token};
 use super::schema::ReadSchema;
-use super::{lint, report};
+use super::written::WrittenPolicy;
+use super::{bounds, lint, report};
 use crate::bundle::files::{GUARDRAILS, is_policy_file};
 use crate::bundle::words::{NAME_REMEDY, check_prose, is_name};
+use crate::decision::client::{ClientId, Registration};
 use crate::decision::policy::{AuthoredPolicy, IndexRefused, PolicyIndex};
-use crate::problem::{Findings, Problem};
+use crate::decision::route::Api;
+use crate::problem::{Findings, Position, Problem};
 
 /// Every policy of the bundle, file by file.
 pub(in crate::bundle) struct Policies<'f> {
@@ -22,23 +26,6 @@ struct PolicyFile<'f> {
     source: &'f str,
     findings: Findings<'f>,
     policies: Vec<WrittenPolicy<'f>>,
-}
-
-/// A policy and where it is written.
-pub(super) struct WrittenPolicy<'f> {
-    /// Its id is its `@id`, or a stand-in if that is not sound.
-    pub policy: Policy,
-    reason: String,
-    /// Where its first token is.
-    start: usize,
-    /// Its tokens, annotations left out: the first is `permit` or `forbid`.
-    pub tokens: Vec<Token<'f>>,
-}
-
-impl WrittenPolicy<'_> {
-    pub fn effect_at(&self) -> usize {
-        self.tokens.first().map_or(self.start, |token| token.at)
-    }
 }
 
 /// Where the `@id`s are that are taken.
@@ -59,18 +46,22 @@ impl<'f> Policies<'f> {
         let Ok(set) = PolicySet::from_policies(all) else { return };
         let result = Validator::new(schema.schema.clone()).validate(&set, ValidationMode::Strict);
         // One policy is judged once per principal and action: what is wrong in it is told once. What is impossible because
-        // of an error is no finding of its own.
+        // of an error is no finding of its own, nor is what is wrong for other actions because one is not declared.
         let mut told = HashSet::new();
         let mut broken = HashSet::new();
-        for error in result.validation_errors() {
+        let undeclared = |error: &&ValidationError| matches!(error, ValidationError::UnrecognizedActionId(_));
+        let (first, others): (Vec<_>, Vec<_>) = result.validation_errors().partition(undeclared);
+        let astray: HashSet<_> = first.iter().map(|error| error.policy_id().clone()).collect();
+        let others = others.into_iter().filter(|error| !astray.contains(error.policy_id()));
+        for error in first.into_iter().chain(others) {
             broken.insert(error.policy_id().clone());
             if told.insert((error.policy_id().clone(), report::offset(error))) {
-                self.report(error.policy_id(), error);
+                self.report(error.policy_id(), error, |text| report::undeclared(error, text, schema.names()));
             }
         }
         for warning in result.validation_warnings().filter(|warning| !broken.contains(warning.policy_id())) {
             if told.insert((warning.policy_id().clone(), report::offset(warning))) {
-                self.report(warning.policy_id(), warning);
+                self.report(warning.policy_id(), warning, |_| None);
             }
         }
         for file in &mut self.files {
@@ -80,12 +71,31 @@ impl<'f> Policies<'f> {
         }
     }
 
-    fn report(&mut self, id: &PolicyId, diagnostic: &dyn miette::Diagnostic) {
+    /// `remedy` is given the text from where the diagnostic points.
+    fn report(&mut self, id: &PolicyId, diagnostic: &dyn miette::Diagnostic, remedy: impl Fn(&str) -> Option<String>) {
         for file in &mut self.files {
             if let Some(written) = file.policies.iter().find(|written| written.policy.id() == id) {
-                report::add(diagnostic, file.source, written.start, 0, &mut file.findings);
+                let at = written.start.saturating_add(report::offset(diagnostic).unwrap_or_default());
+                let remedy = remedy(file.source.get(at..).unwrap_or_default());
+                report::add(diagnostic, file.source, written.start, remedy, &mut file.findings);
             }
         }
+    }
+
+    /// Looks for guardrails that are passed by leaving the token out, and gives the operations that no policy can permit.
+    /// Where something is wrong with a policy, nothing is known.
+    pub fn check_reach(
+        &mut self,
+        schema: &ReadSchema,
+        apis: &[Api],
+        clients: &HashMap<ClientId, Registration>,
+    ) -> Places {
+        let broken = self.files.iter().any(|file| file.findings.has_errors());
+        let Some(groups) = schema.groups().ok().filter(|_| !broken) else { return Places::new() };
+        for file in self.files.iter_mut().filter(|file| file.name == GUARDRAILS) {
+            reach::check_guardrails(&file.policies, &groups, apis, &mut file.findings);
+        }
+        reach::unpermitted(self.files.iter().flat_map(|file| &file.policies), &groups, apis, clients)
     }
 
     /// Checks every client and API that a policy names.
@@ -143,9 +153,17 @@ impl<'f> PolicyFile<'f> {
             );
             return;
         }
+        if let Some(token) = bounds::too_deep(statement) {
+            self.findings.error(
+                self.findings.offset(token.at),
+                "the policy nests too deep from here on, or has too long a chain of operators",
+                "ask a set, such as [\"a\", \"b\"].contains(…), or write several policies",
+            );
+            return;
+        }
         let policy = match Policy::parse(None, text) {
             Ok(policy) => policy,
-            Err(errors) => return report::add(&errors, self.source, first.at, 0, &mut self.findings),
+            Err(errors) => return report::add(&errors, self.source, first.at, None, &mut self.findings),
         };
         let (annotations, rest) = scan::annotations(statement);
         let effect = rest.first().map_or(first.at, |token| token.at);
@@ -158,7 +176,10 @@ impl<'f> PolicyFile<'f> {
                 "write `forbid`, or move the policy to another file",
             );
         }
-        let id = self.check_id(&policy, place("id"), taken).unwrap_or_else(|| format!("{}:{}", self.name, first.at));
+        let id = self.check_id(&policy, place("id"), taken).unwrap_or_else(|| {
+            let Position { line, column } = self.findings.offset(effect);
+            format!("{}:{line}:{column}", self.name)
+        });
         self.policies.push(WrittenPolicy {
             reason: policy.annotation("reason").unwrap_or_default().to_owned(),
             policy: policy.new_id(PolicyId::new(id)),

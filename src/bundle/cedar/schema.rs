@@ -1,10 +1,11 @@
 //! `schema.cedarschema`: Cedar reads it, and what it declares is checked against what keybound gives.
 
-use cedar_policy::{EntityUid, Schema, schema_str_to_json_with_resolved_types};
+use cedar_policy::{Entities, EntityUid, Schema, schema_str_to_json_with_resolved_types};
 
 use super::contract::{self, Contract};
 use super::outline::Outline;
-use super::{Action, declared, report, scan};
+use super::reach::Groups;
+use super::{Action, bounds, declared, report, scan};
 use crate::decision::policy::{AuthoredPolicy, IndexRefused, PolicyIndex};
 use crate::decision::route::{Api, Operation};
 use crate::decision::token::ClaimSpec;
@@ -15,12 +16,19 @@ use crate::yaml::shape::did_you_mean;
 pub(in crate::bundle) struct ReadSchema {
     pub(super) schema: Schema,
     pub actions: Vec<Action>,
+    /// The names of all actions, groups too.
+    declared: Vec<String>,
     claims: Vec<ClaimSpec>,
 }
 
 /// Reads a schema. One that breaks the contract is there all the same, so that policies can be validated against it.
 pub(in crate::bundle) fn read(source: &str, findings: &mut Findings<'_>) -> Option<ReadSchema> {
     let tokens = scan::tokens(source);
+    if let Some((token, what)) = bounds::schema_too_deep(&tokens) {
+        let at = findings.offset(token.at);
+        findings.error(at, format!("the schema has too many {what} from here on"), "declare fewer, or nest them less");
+        return None;
+    }
     let outline = Outline::of(&tokens);
     for token in &outline.repeated {
         findings.error(
@@ -49,16 +57,16 @@ pub(in crate::bundle) fn read(source: &str, findings: &mut Findings<'_>) -> Opti
     let (schema, warnings) = match Schema::from_cedarschema_str(source) {
         Ok(read) => read,
         Err(error) => {
-            report::add(&error, source, 0, 0, findings);
+            report::add(&error, source, 0, None, findings);
             return None;
         }
     };
     // A name that shadows one of Cedar's own would make types mean something else than they say.
-    warnings.for_each(|warning| report::add(&warning, source, 0, 0, findings));
+    warnings.for_each(|warning| report::add(&warning, source, 0, None, findings));
     let (json, _) = match schema_str_to_json_with_resolved_types(source) {
         Ok(resolved) => resolved,
         Err(error) => {
-            report::add(&error, source, 0, 0, findings);
+            report::add(&error, source, 0, None, findings);
             return None;
         }
     };
@@ -68,16 +76,39 @@ pub(in crate::bundle) fn read(source: &str, findings: &mut Findings<'_>) -> Opti
         return None;
     };
     let Contract { actions, claims } = contract::check(&declared, findings);
-    Some(ReadSchema { schema, actions, claims })
+    let mut names: Vec<_> = schema.actions().map(|action| action.id().unescaped().to_owned()).collect();
+    names.sort_unstable();
+    Some(ReadSchema { schema, actions, declared: names, claims })
 }
 
 impl ReadSchema {
-    /// Indexes policies by the actions of the schema, each with the groups it is in, transitively.
+    /// Every action, each with the groups it is in, transitively.
+    pub(super) fn groups(&self) -> Result<Groups, IndexRefused> {
+        let entities = self.entities()?;
+        let own = |action: &EntityUid| {
+            let around = entities.ancestors(action).into_iter().flatten();
+            (action.id().unescaped().to_owned(), core::iter::once(action).chain(around).cloned().collect())
+        };
+        Ok(self.schema.actions().map(own).collect())
+    }
+
+    /// The names of all actions that are declared.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.declared.iter().map(String::as_str)
+    }
+
+    fn entities(&self) -> Result<Entities, IndexRefused> {
+        self.schema.action_entities().map_err(|error| IndexRefused(error.to_string()))
+    }
+
+    /// Indexes policies by the actions of the schema.
     pub fn index(&self, policies: &[AuthoredPolicy]) -> Result<PolicyIndex, IndexRefused> {
-        let entities = self.schema.action_entities().map_err(|error| IndexRefused(error.to_string()))?;
-        let groups = |action: &EntityUid| entities.ancestors(action).into_iter().flatten().cloned().collect();
-        let actions: Vec<_> = self.schema.actions().map(|action| (action.clone(), groups(action))).collect();
-        PolicyIndex::new(policies, &actions, &entities, self.claims.clone())
+        let split = |uids: Vec<EntityUid>| {
+            let mut uids = uids.into_iter();
+            uids.next().map(|action| (action, uids.collect()))
+        };
+        let actions: Vec<_> = self.groups()?.into_values().filter_map(split).collect();
+        PolicyIndex::new(policies, &actions, &self.entities()?, self.claims.clone())
     }
 
     /// A path parameter that is declared is in the paths of its action's operations: in all of them if it is required,

@@ -30,7 +30,7 @@ fn shipped() -> Files {
     Files::new(shipped_texts()).unwrap()
 }
 
-fn shipped_texts() -> Vec<(String, Vec<u8>)> {
+pub(super) fn shipped_texts() -> Vec<(String, Vec<u8>)> {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     let entries = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.filter(|path| path.is_file());

@@ -168,11 +168,11 @@ fn annotations_that_mean_nothing_yet_are_refused() {
 fn templates_are_refused_and_guardrails_only_forbid() {
     row(
         M,
-        "permit (principal is Client,",
-        "permit (principal == ^?principal,",
+        "permit (principal is Client, action in",
+        "permit (principal == ^?principal, action in",
         "a template",
         "name the principal",
-        "permit (principal,",
+        "permit (principal, action in",
     );
     row(
         G,
@@ -197,7 +197,7 @@ fn a_policy_names_only_what_there_is() {
         "resource == Api::^\"itms\"",
         "no API `itms`",
         "did you mean `items`",
-        "resource == Api::\"notes\"",
+        "resource in Api::\"items\"",
     );
     row(
         M,
