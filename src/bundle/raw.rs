@@ -62,7 +62,7 @@ pub(super) struct Api {
     /// With `mode: observe`, and only then: classes of denials that are reported and let pass.
     #[serde(default)]
     pub relax: Vec<Relaxed>,
-    /// Whether `X-HTTP-Method-Override` and its kin are let through to the API; denied otherwise.
+    /// Whether `X-HTTP-Method-Override` and its kin, and `_method` in the query, are let through to the API; denied otherwise.
     #[serde(default)]
     pub allow_method_override: bool,
     /// What can be done with it, at least one operation.

@@ -173,7 +173,8 @@ pub(super) enum Source {
     None,
     /// `source.certificate` of the check request, with Envoy's `include_peer_certificate`
     EnvoyPeerCertificate,
-    /// the `x-forwarded-client-cert` header
+    /// the `x-forwarded-client-cert` header; the Envoy that asks must write it itself (`SANITIZE_SET` or `APPEND_FORWARD`): one that
+    /// forwards only lets whoever reaches it write it, unless `xfcc.trusted_hops` lists who may
     Xfcc,
     /// the `Client-Cert` header of a terminating proxy in front (RFC 9440)
     ClientCert,
@@ -194,7 +195,8 @@ pub(super) enum ChainVerifiedBy {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Xfcc {
-    /// Which element, counted from the right; 1 is what the direct peer wrote. Above 1 needs `trusted_hops`.
+    /// Which element, counted from the right; 1 is what the direct peer wrote. Above 1 needs `trusted_hops`, and a certificate of
+    /// every client: with fewer elements the request is denied.
     #[schemars(range(min = 1, max = 8))]
     pub hop: usize,
     /// Identities (URI) that the direct peer, and every element right of the chosen one, must carry.
