@@ -15,6 +15,11 @@ fuzz_target!(|data: &[u8]| {
     if !target::names(htu, &origin, facts.path()) {
         return;
     }
+    // The other reader takes a letter and a colon for a drive, which `..` does not leave, in any scheme.
+    let drive = |part: &str| matches!(part.as_bytes(), [letter, b':' | b'|'] if letter.is_ascii_alphabetic());
+    if htu.split('/').any(drive) {
+        return;
+    }
     let named = Url::parse(htu).expect("what names our target is a URI");
     let asked = Url::parse(&format!("https://rs.example.com{}", facts.path())).expect("so is the request's");
     assert_eq!(named.origin(), asked.origin());

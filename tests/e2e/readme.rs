@@ -70,7 +70,7 @@ fn the_files_of_the_readme_are_taken() {
     assert_eq!(files.len(), 7, "{:?}", files.keys());
     let said = check("readme", &files);
     let told = String::from_utf8(said.stdout).expect("text");
-    assert!(said.status.success() && told.contains("\nok: 1 issuers, 1 APIs, bundle "), "{told}");
+    assert!(said.status.success() && told.contains("\nok: 1 issuer, 1 API, bundle "), "{told}");
     // It warns of nothing but the examples of the schema that are not used.
     for line in told.lines().filter(|line| line.starts_with("warning")) {
         assert!(line.starts_with("warning: no operation in apis.yaml is action "), "{line}");

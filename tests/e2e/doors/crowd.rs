@@ -89,16 +89,14 @@ async fn silent_callers_of_a_tls_listener_take_few_descriptors_and_go() {
     let process = process(&lab);
     let descriptors = || std::fs::read_dir(process.join("fd")).unwrap().count();
     let before = descriptors();
-    let mut silent = Vec::new();
+    let (mut silent, mut most) = (Vec::new(), 0);
     for _ in 0..6 {
-        silent.extend((0..50).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()));
         // The system's own queue is short, and what does not fit comes again a second later.
-        let taken = silent.len().min(250);
-        until("handshakes", Duration::from_secs(4), || (descriptors() >= before + taken).then_some(()));
+        silent.extend((0..50).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()));
+        std::thread::sleep(Duration::from_millis(150));
+        most = most.max(descriptors().saturating_sub(before));
     }
-    std::thread::sleep(Duration::from_millis(500));
-    let taken = descriptors() - before;
-    assert!(taken <= 260, "{taken} descriptors");
+    assert!((50..=260).contains(&most), "{most} descriptors");
     // Other listeners are not concerned, and whoever waits is served when the silent ones have had their time.
     assert!(lab.is_ready());
     Direct::tcp(lab.ports.check).await.check(&dpop().build(), Encoding::Raw).await.allowed();
