@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::config::{self, Config, Jwks, KeySource, Url};
 use crate::decision::token::{KeyRemark, Keyring, RemarkKind};
-use crate::edge::{clock, material};
+use crate::edge::clock;
 use crate::telemetry::metrics::{Loaded, Metrics};
 
 /// A key set or a discovery document, at most.
@@ -211,7 +211,7 @@ impl Feed {
             (None, false) => return Err("there is no URL".to_owned()),
         };
         let document = get(client, url).await?;
-        let ring = Keyring::parse(&document).map_err(|refused| material::refusal(&refused).0)?;
+        let ring = Keyring::parse(&document).map_err(|refused| refused.to_string())?;
         Ok((Arc::new(ring), document))
     }
 

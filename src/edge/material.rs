@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use crate::config::{Config, Tls};
 use crate::decision::binding::nonce::NonceKeys;
 use crate::decision::certificate::TrustBundle;
-use crate::decision::token::{KeyRemark, Keyring, KeysRefused};
+use crate::decision::token::{KeyRemark, Keyring};
 use crate::edge::door::DoorFiles;
 use crate::edge::files::{self, whole};
 use crate::edge::jwks::Feeds;
@@ -19,44 +19,15 @@ pub const KEYS_BYTES: u64 = 1024 * 1024;
 /// A nonce key, at most and at least.
 pub const NONCE_KEY_BYTES: core::ops::RangeInclusive<u64> = 32..=4096;
 
-/// Keys of a refused JWK Set whose reasons are told.
-const REASONS: usize = 8;
-
 /// An issuer's keys, and what is to be said of them.
 ///
 /// # Errors
 /// It is no JWK Set with a usable key.
 pub fn keyring(path: &Path, bytes: &[u8]) -> Result<(Arc<Keyring>, Vec<Problem>), Problem> {
-    let ring = Keyring::parse(bytes).map_err(|refused| {
-        let (what, remedy) = refusal(&refused);
-        whole(path, what, remedy)
-    })?;
+    let ring = Keyring::parse(bytes).map_err(|refused| whole(path, refused.to_string(), refused.remedy()))?;
     let warning = |remark: &KeyRemark| whole(path, remark.to_string(), remark.kind.remedy()).warning();
     let warnings = ring.remarks().iter().map(warning).collect();
     Ok((Arc::new(ring), warnings))
-}
-
-/// What is wrong with a JWK Set, and what would be right.
-#[must_use]
-pub fn refusal(refused: &KeysRefused) -> (String, &'static str) {
-    match refused {
-        KeysRefused::NotAKeySet => {
-            ("this is no JWK Set".to_owned(), "write {\"keys\": [...]} without duplicate members (RFC 7517 §5)")
-        }
-        KeysRefused::TooMany => ("this JWK Set has too many keys".to_owned(), "keep at most 128"),
-        KeysRefused::NoneUsable(remarks) => {
-            let mut reasons: Vec<_> = remarks.iter().take(REASONS).map(ToString::to_string).collect();
-            let rest = remarks.len().saturating_sub(REASONS);
-            if rest > 0 {
-                reasons.push(format!("and {rest} more"));
-            }
-            let reasons = if reasons.is_empty() { "it is empty".to_owned() } else { reasons.join("; ") };
-            (
-                format!("no key of this JWK Set can verify a token: {reasons}"),
-                "give public signature keys: EC P-256 or P-384, RSA of 2048 bits or more, Ed25519",
-            )
-        }
-    }
 }
 
 /// Names a set of keys: SHA-256 over the `kid` and thumbprint of each, in whatever order the set has them; in hexadecimal.

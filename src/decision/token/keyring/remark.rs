@@ -4,9 +4,13 @@ use core::fmt;
 
 use crate::decision::jose::{KeyDenial, Map, Value, base64url};
 use crate::decision::limits;
+use crate::decision::token::KeysRefused;
 
 /// Characters of a `kid` that are shown.
 const KID_SHOWN: usize = 64;
+
+/// Keys of a refused set whose reasons are told.
+const REASONS: usize = 8;
 
 /// Something to say of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,5 +127,40 @@ impl fmt::Display for KeyRemark {
             write!(f, " (kid {shown:?}{rest})")?;
         }
         write!(f, " {}", self.kind.words())
+    }
+}
+
+impl KeysRefused {
+    /// What would be right.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::NotAKeySet => "write {\"keys\": [...]} without duplicate members (RFC 7517 §5)",
+            Self::TooMany => "keep at most 128",
+            Self::NoneUsable(_) => "give public signature keys: EC P-256 or P-384, RSA of 2048 bits or more, Ed25519",
+        }
+    }
+}
+
+/// What is wrong.
+impl fmt::Display for KeysRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAKeySet => f.write_str("this is no JWK Set"),
+            Self::TooMany => f.write_str("this JWK Set has too many keys"),
+            Self::NoneUsable(remarks) => {
+                f.write_str("no key of this JWK Set can verify a token: ")?;
+                if remarks.is_empty() {
+                    f.write_str("it is empty")?;
+                }
+                for (index, remark) in remarks.iter().take(REASONS).enumerate() {
+                    write!(f, "{}{remark}", if index == 0 { "" } else { "; " })?;
+                }
+                match remarks.len().checked_sub(REASONS) {
+                    Some(rest) if rest > 0 => write!(f, "; and {rest} more"),
+                    _ => Ok(()),
+                }
+            }
+        }
     }
 }
