@@ -33,6 +33,7 @@ mod failures;
 mod jose;
 mod jwt_practice;
 mod own;
+mod second_opinion;
 mod seeds;
 mod through_envoy;
 mod thumbprint;

@@ -9,6 +9,7 @@ use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::google::protobuf::value::Kind;
 use keybound::config::{IdentityHeaders, Upstream};
 use keybound::decision::Decision;
+use keybound::decision::denial::Denial;
 use keybound::decision::snapshot::Snapshot;
 use keybound::edge::spent::memory::Memory as SpentProofs;
 use keybound::edge::{gate, reply};
@@ -107,7 +108,14 @@ fn outcome(bytes: &[u8]) -> Outcome {
     assert_eq!(allows, status == 200, "Envoy allows on status code 0 alone");
     let values = |name: &str| values_of(&headers, name);
     assert_eq!(values("dpop-nonce").len(), values("cache-control").len(), "a nonce is not for caches");
-    Outcome { code: code.leak(), status, challenge: values("www-authenticate"), nonce: values("dpop-nonce") }
+    Outcome { code: known(&code), status, challenge: values("www-authenticate"), nonce: values("dpop-nonce") }
+}
+
+/// The code, if it is one that the page of denials has.
+fn known(code: &str) -> &'static str {
+    let others = ["allowed", "public", "observed", "answered"];
+    let mut known = Denial::ALL.iter().map(|denial| denial.slug()).chain(others);
+    known.find(|known| *known == code).unwrap_or_else(|| panic!("no code: {code}"))
 }
 
 fn values_of(headers: &[HeaderValueOption], name: &str) -> Vec<String> {
