@@ -178,6 +178,13 @@ mod tests {
     }
 
     #[test]
+    fn an_htu_over_the_limit_names_nothing() {
+        let htu = |length: usize| format!("https://rs.example.com/x?{}", "y".repeat(length.saturating_sub(25)));
+        assert!(named(&htu(limits::HTU_BYTES), "/x"));
+        assert!(!named(&htu(limits::HTU_BYTES.saturating_add(1)), "/x"));
+    }
+
+    #[test]
     fn dp_14_other_targets_are_other() {
         for (htu, path) in [
             ("https://rs.example.com/A", "/a"),

@@ -16,6 +16,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod limits;
 mod message;
 mod model;
 mod mutations;
