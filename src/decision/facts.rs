@@ -58,6 +58,7 @@ struct Fields<'a> {
     client_cert: Vec<&'a [u8]>,
     client_cert_chain: Vec<&'a [u8]>,
     traceparent: Vec<&'a [u8]>,
+    request_id: Vec<&'a [u8]>,
     method_override: bool,
 }
 
@@ -160,6 +161,14 @@ impl<'a> RequestFacts<'a> {
         }
     }
 
+    /// The one `X-Request-Id` field, if it is short and plain; for the record only.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&'a str> {
+        let [one] = self.fields.request_id.as_slice() else { return None };
+        let plain = one.len() <= limits::REQUEST_ID_BYTES && one.iter().all(u8::is_ascii_graphic);
+        core::str::from_utf8(one).ok().filter(|_| plain)
+    }
+
     /// Whether a header, or `_method` in the query, asks for another method than the real one.
     #[must_use]
     pub fn overrides_method(&self) -> bool {
@@ -217,6 +226,7 @@ impl<'a> Fields<'a> {
             11 if is("client-cert") => &mut self.client_cert,
             17 if is("client-cert-chain") => &mut self.client_cert_chain,
             11 if is("traceparent") => &mut self.traceparent,
+            12 if is("x-request-id") => &mut self.request_id,
             13 | 17 | 22 if is("x-http-method") || is("x-method-override") || is("x-http-method-override") => {
                 self.method_override = true;
                 return Ok(());

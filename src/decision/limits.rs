@@ -6,6 +6,8 @@ pub const METHOD_BYTES: usize = 32;
 pub const AUTHORITY_BYTES: usize = 260;
 /// Path and query. Envoy's default header block is 60 KiB; servers commonly stop at 8 KiB.
 pub const TARGET_BYTES: usize = 8 * 1024;
+/// `X-Request-Id`, which only names the request in logs. Envoy's own has 36 characters.
+pub const REQUEST_ID_BYTES: usize = 128;
 /// Segments of a path; bounds routing work.
 pub const PATH_SEGMENTS: usize = 64;
 /// Header fields of a request. Envoy's default is 100 (`max_headers_count`), its usual raised value 200.

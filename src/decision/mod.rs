@@ -93,7 +93,11 @@ pub fn examine<'w>(snapshot: &'w Snapshot, facts: &'w RequestFacts<'w>, now: i64
     }
     let route = match route::resolve(&bundle.inventory, facts) {
         Ok(route) => route,
-        Err(denial) => return refuse(denial),
+        Err(denial) => {
+            let mut decision = Decision::refuse(denial);
+            decision.findings.api = bundle.inventory.only_at(facts.host(), facts.port()).map(|api| api.id.clone());
+            return Examined::Ended(Box::new(decision));
+        }
     };
     let findings = Findings {
         api: Some(route.api().id.clone()),

@@ -166,6 +166,13 @@ impl Inventory {
         &self.apis
     }
 
+    /// The API at a host, if it has one alone: what is asked there can be meant for no other.
+    #[must_use]
+    pub fn only_at(&self, host: &str, port: Option<u16>) -> Option<&Api> {
+        let mut here = self.at_host(host, port).map(|(api, _)| api);
+        here.next().filter(|_| here.next().is_none())
+    }
+
     /// The APIs at a host, each with its public origin there.
     pub fn at_host(&self, host: &str, port: Option<u16>) -> impl Iterator<Item = (&Api, &Origin)> {
         let routes = self.hosts.get(&host.to_ascii_lowercase());

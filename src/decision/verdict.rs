@@ -55,6 +55,8 @@ pub struct Identity {
 /// What was learned on the way, for the record; nothing decides by it.
 #[derive(Default)]
 pub struct Findings {
+    /// `X-Request-Id`, under which others know the request.
+    pub request_id: Option<String>,
     /// The API.
     pub api: Option<String>,
     /// The action.

@@ -113,12 +113,14 @@ pub fn judge(snapshot: &Snapshot, spent: &Memory, point: &str, message: Result<B
         let spending = spent.spend(unsettled.spend(), now);
         examined = unsettled.settle(spending);
     }
-    match examined {
+    let mut decision = match examined {
         Examined::Ended(decision) => *decision,
         Examined::Proven(proven) => proven.conclude(),
         // A settled proof is not asked for again; if it were, nothing would be proven.
         Examined::Needs(_) => Decision::refuse(Denial::FaultInternal),
-    }
+    };
+    decision.findings.request_id = facts.request_id().map(str::to_owned);
+    decision
 }
 
 #[cfg(test)]

@@ -190,6 +190,8 @@ fn metadata(record: &DecisionRecord<'_>) -> Struct {
     optional("action", record.action());
     optional("issuer", record.client().map(|client| client.issuer.as_str()));
     optional("client", record.client().map(|client| client.id.as_str()));
+    optional("unproven_issuer", record.unproven().map(|client| client.issuer.as_str()));
+    optional("unproven_client", record.unproven().map(|client| client.id.as_str()));
     optional("proof", record.proof());
     optional("would_be", record.would_be().map(Denial::slug));
     optional("reason", record.policies().first().map(|policy| policy.reason.as_str()));

@@ -5,6 +5,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::Level;
+use crate::decision::denial::Denial;
 use crate::telemetry::record::DecisionRecord;
 
 /// Sends the process's logs to standard error as JSON. Only the first call of a process has an effect.
@@ -25,6 +26,9 @@ pub fn start(level: Level) -> WorkerGuard {
         .json()
         .flatten_event(true)
         .with_span_events(FmtSpan::NONE)
+        // The events say what their span says.
+        .with_current_span(false)
+        .with_span_list(false)
         .with_env_filter(filter)
         .with_writer(writer)
         .finish();
@@ -36,46 +40,39 @@ pub fn start(level: Level) -> WorkerGuard {
 
 /// Writes a decision, unless it is an allow outside the sample. `draw` is a random byte, so that 0 to 100 percent of 256 are kept.
 pub fn decision(record: &DecisionRecord<'_>, allow_sample_percent: u8, draw: u8) {
-    let policies = record.policies().iter().map(|policy| policy.id.as_str()).collect::<Vec<_>>().join(",");
-    let waived = record.waived().collect::<Vec<_>>().join(",");
-    let client = record.client();
-    let Some(denial) = record.denial() else {
-        let sampled = u16::from(draw).saturating_mul(100) < u16::from(allow_sample_percent).saturating_mul(256);
-        if sampled || record.would_be().is_some() {
-            tracing::info!(
-                decision_id = record.id.as_str(),
-                code = record.code(),
-                would_be = record.would_be().map(crate::decision::denial::Denial::slug),
-                point = record.point,
-                api = record.api(),
-                action = record.action(),
-                issuer = client.map(|client| client.issuer.as_str()),
-                client = client.map(|client| client.id.as_str()),
-                proof = record.proof(),
-                policies,
-                waived,
-                mode = record.mode(),
-                micros = u64::try_from(record.took.as_micros()).unwrap_or(u64::MAX),
-                "allowed"
-            );
-        }
+    let sampled = u16::from(draw).saturating_mul(100) < u16::from(allow_sample_percent).saturating_mul(256);
+    let denial = record.denial();
+    if denial.is_none() && record.would_be().is_none() && !sampled {
         return;
-    };
+    }
+    let (client, unproven) = (record.client(), record.unproven());
     tracing::info!(
         decision_id = record.id.as_str(),
-        code = denial.slug(),
-        class = denial.row().class.name(),
-        status = denial.row().status,
+        request_id = record.request_id(),
+        code = record.code(),
+        class = denial.map(|denial| denial.row().class.name()),
+        status = denial.map(|denial| denial.row().status),
+        would_be = record.would_be().map(Denial::slug),
         point = record.point,
         api = record.api(),
         action = record.action(),
         issuer = record.issuer(),
         client = client.map(|client| client.id.as_str()),
+        unproven_issuer = unproven.map(|client| client.issuer.as_str()),
+        unproven_client = unproven.map(|client| client.id.as_str()),
         proof = record.proof(),
-        policies,
+        policies = listed(record.policies().iter().map(|policy| policy.id.as_str())),
         reason = record.policies().first().map(|policy| policy.reason.as_str()),
+        waived = listed(record.waived()),
         mode = record.mode(),
         micros = u64::try_from(record.took.as_micros()).unwrap_or(u64::MAX),
-        "denied"
+        "{}",
+        if denial.is_some() { "denied" } else { record.code() }
     );
+}
+
+/// Names with commas between them, if there are any.
+fn listed<'n>(names: impl Iterator<Item = &'n str>) -> Option<String> {
+    let names = names.collect::<Vec<_>>().join(",");
+    (!names.is_empty()).then_some(names)
 }

@@ -5,6 +5,7 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram, MeterProvider as _};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
+use crate::decision::denial::Denial;
 use crate::telemetry::record::DecisionRecord;
 
 /// Every instrument of the process.
@@ -101,6 +102,7 @@ impl Metrics {
             KeyValue::new("code", record.code()),
             KeyValue::new("api", record.api().unwrap_or_default().to_owned()),
             KeyValue::new("mode", record.mode()),
+            KeyValue::new("would_be", record.would_be().map(Denial::slug).unwrap_or_default()),
             KeyValue::new("point", record.point.to_owned()),
         ];
         self.decisions.add(1, &labels);

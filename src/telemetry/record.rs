@@ -93,10 +93,30 @@ impl<'d> DecisionRecord<'d> {
         }
     }
 
+    /// In an observed request: the client of a verified token whose sender is not proven. Who would be refused, and who nobody is.
+    #[must_use]
+    pub fn unproven(&self) -> Option<&'d ClientId> {
+        match self.decision.verdict {
+            Verdict::Observed { .. } => self.decision.findings.client.as_ref(),
+            Verdict::Allowed { .. } | Verdict::Public | Verdict::Answer(_) | Verdict::Denied(_) => None,
+        }
+    }
+
+    /// `X-Request-Id`, under which others know the request.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&'d str> {
+        self.decision.findings.request_id.as_deref()
+    }
+
     /// The trusted issuer that a token names, once that is known; not yet a proof that it made the token.
     #[must_use]
     pub fn issuer(&self) -> Option<&'d str> {
-        self.decision.findings.issuer.as_deref()
+        match self.decision.verdict {
+            Verdict::Observed { .. } => None,
+            Verdict::Allowed { .. } | Verdict::Public | Verdict::Answer(_) | Verdict::Denied(_) => {
+                self.decision.findings.issuer.as_deref()
+            }
+        }
     }
 
     /// How the sender was proven.

@@ -20,6 +20,12 @@ async fn an_observed_failure_passes_without_an_identity() {
             assert_eq!(answer.decision.get(name), None, "{answer:?}");
             assert_eq!(answer.log_line().get(name), None, "{answer:?}");
         }
+        // Who would be refused is told, as who nobody is.
+        assert_eq!(answer.decision["unproven_client"], "robot");
+        assert_eq!(
+            (&answer.log_line()["unproven_client"], &answer.log_line()["message"]),
+            (&json!("robot"), &json!("observed"))
+        );
     }
 }
 
@@ -44,7 +50,11 @@ async fn failing_on_purpose_gains_nothing_that_policy_would_refuse() {
         token.claims["scope"] = json!("items.read items.write");
     });
     lab.raw.send(&stranger.build()).await.denied("policy_not_permitted", 403);
-    lab.raw.send(&failing().path("/elsewhere").build()).await.denied("operation_unknown", 403);
+    let answer = lab.raw.send(&failing().path("/elsewhere").build()).await;
+    answer.denied("operation_unknown", 403);
+    assert!(answer.decision.get("api").is_some(), "the host has one API");
+    // Under the id that Envoy gave the request.
+    assert!(answer.log_line()["request_id"].as_str().is_some_and(|id| id.len() == 36), "{answer:?}");
 }
 
 #[tokio::test]

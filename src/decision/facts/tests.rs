@@ -176,3 +176,19 @@ fn method_overrides_are_noticed_in_any_case() {
     }
     assert!(!judged(|_| ()).unwrap().overrides_method());
 }
+
+#[test]
+fn a_request_id_is_recorded_if_it_is_one_short_and_plain() {
+    let id = |values: &[&[u8]]| {
+        let headers = values.iter().map(|value| (&b"X-Request-Id"[..], *value)).collect();
+        let raw = RawRequest { method: b"GET", host: b"a.test", path: b"/", headers, ..RawRequest::default() };
+        RequestFacts::new("edge", &raw).unwrap().request_id().map(str::to_owned)
+    };
+    assert_eq!(id(&[b"7c9e6679-7425-40de"]), Some("7c9e6679-7425-40de".to_owned()));
+    assert_eq!(id(&[&[b'x'; limits::REQUEST_ID_BYTES]]).map(|id| id.len()), Some(limits::REQUEST_ID_BYTES));
+    assert_eq!(id(&[&[b'x'; limits::REQUEST_ID_BYTES + 1]]), None);
+    let others: [&[&[u8]]; 4] = [&[], &[b"a", b"b"], &[b"a b"], &[b"\xff"]];
+    for other in others {
+        assert_eq!(id(other), None);
+    }
+}

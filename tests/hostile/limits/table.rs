@@ -224,6 +224,12 @@ fn of_proof() -> Vec<Limit> {
 fn of_keys() -> Vec<Limit> {
     vec![
         there(
+            "REQUEST_ID_BYTES",
+            &limits::REQUEST_ID_BYTES,
+            "bytes of `X-Request-Id`; a longer one is not recorded",
+            "a_request_id_is_recorded_if_it_is_one_short_and_plain",
+        ),
+        there(
             "KEYS",
             &limits::KEYS,
             "keys of a JWK Set; more refuse the set",
