@@ -18,7 +18,7 @@ CARGO_DENY_STAMP := $(TOOLS)/.cargo-deny-$(CARGO_DENY_VERSION)
 .DELETE_ON_ERROR:
 # Steps print in order, and cargo locks the target directory anyway.
 .NOTPARALLEL:
-.PHONY: help demo test e2e conformance check tools deny deploy-check fmt fmt-check lint doc need-rust need-cc need-python need-node
+.PHONY: help demo test e2e chaos conformance check tools deny deploy-check fmt fmt-check lint doc need-rust need-cc need-python need-node
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,9 @@ test: tools need-rust need-cc ## Run every test, and the demo's story with its r
 
 e2e: tools need-rust need-cc ## Run only the tests that go through a real Envoy
 	$(CARGO) test --locked --test e2e
+
+chaos: tools need-rust need-cc ## Play faults under load through a real Envoy, and print what was measured (5 minutes at most)
+	$(CARGO) test --locked --test chaos -- --faults
 
 conformance: tools need-rust need-cc ## Run the conformance table and print it
 	$(CARGO) test --locked --test conformance -- --nocapture
