@@ -24,7 +24,7 @@ FUZZ := target/fuzz
 .DELETE_ON_ERROR:
 # Steps print in order, and cargo locks the target directory anyway.
 .NOTPARALLEL:
-.PHONY: help demo test e2e conformance fuzz check tools deny deploy-check fmt fmt-check lint doc need-nightly need-rust need-cc need-python need-node
+.PHONY: help demo test e2e chaos conformance fuzz check tools deny deploy-check fmt fmt-check lint doc need-nightly need-rust need-cc need-python need-node
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,9 @@ test: tools need-rust need-cc ## Run every test, and the demo's story with its r
 
 e2e: tools need-rust need-cc ## Run only the tests that go through a real Envoy
 	$(CARGO) test --locked --test e2e
+
+chaos: tools need-rust need-cc ## Play faults under load through a real Envoy, and print what was measured (5 minutes at most)
+	$(CARGO) test --locked --test chaos -- --faults
 
 conformance: tools need-rust need-cc ## Run the conformance table and print it
 	$(CARGO) test --locked --test conformance -- --nocapture

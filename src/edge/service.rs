@@ -91,6 +91,9 @@ impl ClientStreamingService<Bytes> for Call {
         let (gate, point, arrived) = (Arc::clone(&self.gate), Arc::clone(&self.point), self.arrived);
         let permit = self.permit.take();
         Box::pin(async move {
+            // A check is judged without a pause, so calls that came with it would find every place free again, however many wait:
+            // first they all come in.
+            tokio::task::yield_now().await;
             let message = if permit.is_some() {
                 let reading = tokio::time::timeout(gate.deadline, only_message(request.into_inner()));
                 reading.await.unwrap_or(Err(Denial::FaultDeadline))

@@ -28,6 +28,10 @@ pub struct Plan {
     pub in_flight: usize,
     pub deadline_milliseconds: u64,
     pub drain_seconds: u64,
+    /// More keys of the section `proofs`, each after a comma.
+    pub proofs: String,
+    /// How many file descriptors keybound may have.
+    pub descriptors: Option<u32>,
     pub strip_credentials: bool,
     /// File name to text.
     pub bundle: BTreeMap<String, String>,
@@ -49,6 +53,8 @@ impl Default for Plan {
             // An unoptimised keybound on a busy machine; the tests are about codes.
             deadline_milliseconds: 4000,
             drain_seconds: 1,
+            proofs: String::new(),
+            descriptors: None,
             strip_credentials: false,
             bundle: bundle(),
             config_map: false,
@@ -145,7 +151,7 @@ pub fn write_keybound(directory: &Path, plan: &Plan, ports: Ports) -> PathBuf {
 bundle: {{ directory: policies, poll_seconds: {} }}
 issuers:
 {}certificate: {}
-proofs: {{ future_skew_seconds: {}, nonce_key_files: [nonce.key], nonce_lifetime_seconds: {NONCE_LIFETIME} }}
+proofs: {{ future_skew_seconds: {}, nonce_key_files: [nonce.key], nonce_lifetime_seconds: {NONCE_LIFETIME}{} }}
 upstream: {{ strip_credentials: {} }}
 limits: {{ in_flight: {}, deadline_milliseconds: {}, drain_seconds: {} }}
 log: {{ level: debug, allow_sample_percent: 100 }}
@@ -158,6 +164,7 @@ log: {{ level: debug, allow_sample_percent: 100 }}
         plan.issuers,
         plan.certificate,
         plan.future_skew_seconds,
+        plan.proofs,
         plan.strip_credentials,
         plan.in_flight,
         plan.deadline_milliseconds,

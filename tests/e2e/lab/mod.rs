@@ -33,6 +33,7 @@ pub struct Lab {
     pub ports: files::Ports,
     config: PathBuf,
     log: PathBuf,
+    descriptors: Option<u32>,
     keybound: Mutex<Process>,
     /// When it was ready for the last time, Unix seconds.
     pub ready_at: AtomicI64,
@@ -54,8 +55,9 @@ impl Lab {
         let ports = files::Ports { check: place::free_port(), probes: place::free_port(), public: place::free_port() };
         let config = files::write_keybound(&directory, plan, ports);
         let log = directory.join("keybound.log");
-        let keybound = Mutex::new(start(&config, &log));
-        Self { directory, ports, config, log, keybound, ready_at: AtomicI64::new(0), searched: Mutex::default() }
+        let keybound = Mutex::new(start(&config, &log, plan.descriptors));
+        let (ready_at, searched) = (AtomicI64::new(0), Mutex::default());
+        Self { directory, ports, config, log, descriptors: plan.descriptors, keybound, ready_at, searched }
     }
 
     /// The process.
@@ -67,7 +69,7 @@ impl Lab {
     pub fn start_again(&self) {
         let mut keybound = self.keybound();
         assert!(keybound.ended().is_some(), "it is still running");
-        *keybound = start(&self.config, &self.log);
+        *keybound = start(&self.config, &self.log, self.descriptors);
     }
 
     pub fn wait_until_ready(&self) {
@@ -178,9 +180,14 @@ impl Drop for Lab {
     }
 }
 
-fn start(config: &Path, log: &Path) -> Process {
-    let program = Path::new(env!("CARGO_BIN_EXE_keybound"));
-    Process::start(program, &["serve", "--config", &config.display().to_string()], log, log)
+fn start(config: &Path, log: &Path, descriptors: Option<u32>) -> Process {
+    let (program, config) = (env!("CARGO_BIN_EXE_keybound"), config.display().to_string());
+    let Some(descriptors) = descriptors else {
+        return Process::start(Path::new(program), &["serve", "--config", &config], log, log);
+    };
+    // The shell becomes keybound: the same id, with less.
+    let limited = r#"ulimit -n "$0" && exec "$1" serve --config "$2""#;
+    Process::start(Path::new("/bin/sh"), &["-c", limited, &descriptors.to_string(), program, &config], log, log)
 }
 
 /// An Envoy in front of a keybound.

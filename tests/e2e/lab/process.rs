@@ -36,10 +36,13 @@ fn guard(what: char, id: u32) {
 }
 
 /// A signal that a process can be sent.
+#[allow(dead_code, reason = "each suite that raises labs sends its part of them")]
 #[derive(Clone, Copy, Debug)]
 pub enum Signal {
+    Continue,
     Hangup,
     Kill,
+    Stop,
     Terminate,
 }
 
@@ -67,8 +70,10 @@ impl Process {
 
     pub fn signal(&self, signal: Signal) {
         let name = match signal {
+            Signal::Continue => "CONT",
             Signal::Hangup => "HUP",
             Signal::Kill => "KILL",
+            Signal::Stop => "STOP",
             Signal::Terminate => "TERM",
         };
         let id = self.child.id().to_string();
