@@ -110,8 +110,8 @@ pub const OVERLOAD: Scene = Scene {
         Fault {
             name: "overload",
             done: "100 requests at once, again and again, far more than the machine can judge",
-            meanwhile: "what is not judged in time is denied with 503, by keybound or by Envoy's timeout; what is judged in time is \
-                        judged as ever",
+            meanwhile: "what is above the bound is denied at once with `fault_overloaded` (503) and spends no proof; what finds a \
+                        place is judged as ever; Envoy gives up what waits too long",
             ends: "when what waited has been answered or given up",
         },
     ],
@@ -150,6 +150,7 @@ fn too_many(edge: &Edge) -> Figures {
     load.healed();
     load.recover(Duration::from_secs(20));
     let figures = load.end();
+    figures.denied_with("fault_overloaded");
     let (all, denied) = figures.good_in_fault();
     assert!(denied < all, "nothing was judged in time: {all}");
     // A copy may overtake its original, which is the replay then.

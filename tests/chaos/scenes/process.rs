@@ -78,7 +78,7 @@ pub const DESCRIPTORS: Scene = Scene {
         name: "descriptors",
         done: "idle connections take every file descriptor that keybound may have (64); then Envoy loses its connections too",
         meanwhile: "what is connected goes on being served. Who connects anew waits in the listener's queue, so that Envoy denies \
-                    with 503, and keybound's log says `a check listener could not accept`",
+                    with 503, and keybound's log says `connections cannot be accepted`",
         ends: "as soon as the idle connections are gone",
     }],
     play: descriptors,
@@ -97,7 +97,7 @@ fn descriptors() -> Vec<Row> {
     let at = told::length(lab.log());
     let connect = |_| TcpStream::connect(("127.0.0.1", lab.ports.check)).expect("a place in the queue");
     let idle: Vec<_> = (0..IDLE).map(connect).collect();
-    wait_for_line(&lab, at, "a check listener could not accept");
+    wait_for_line(&lab, at, "connections cannot be accepted");
     // Nobody who is connected notices.
     let before = load.good_so_far();
     sleep(1500);
