@@ -36,6 +36,18 @@ async fn what_is_over_the_bound_is_shed_with_a_code() {
 }
 
 #[tokio::test]
+async fn whole_checks_that_come_at_once_are_in_flight_at_once() {
+    let lab = Lab::ready("burst", &Plan { in_flight: 2, ..Plan::default() });
+    let direct = Direct::tcp(lab.ports.check).await;
+    let requests: Vec<_> = (0..200).map(|_| mtls().build()).collect();
+    let answers = join_all(requests.iter().map(|request| direct.check(request, Encoding::Raw))).await;
+    let shed = answers.iter().filter(|judged| judged.slug == "fault_overloaded").count();
+    let allowed = answers.iter().filter(|judged| judged.slug == "allowed").count();
+    assert_eq!(shed + allowed, answers.len());
+    assert!(shed > 100 && allowed >= 2, "{shed} shed, {allowed} allowed");
+}
+
+#[tokio::test]
 async fn a_storm_is_shed_and_passes() {
     let lab = Lab::ready("storm", &plan());
     let edge = lab.edge();
