@@ -34,6 +34,7 @@ mod jose;
 mod jwt_practice;
 mod own;
 mod second_opinion;
+mod secrecy;
 mod seeds;
 mod through_envoy;
 mod thumbprint;
