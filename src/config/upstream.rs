@@ -41,6 +41,12 @@ impl IdentityHeaders {
             ("decision", self.decision.as_deref()),
         ]
     }
+
+    /// Whether one of them has this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.all().into_iter().any(|(_, header)| header == Some(name))
+    }
 }
 
 pub(super) fn check(headers: &IdentityHeaders, node: &Node, findings: &mut Findings) {

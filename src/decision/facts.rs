@@ -175,13 +175,16 @@ impl<'a> RequestFacts<'a> {
         self.fields.method_override || self.has_parameter("_method")
     }
 
-    /// Whether a parameter of the query has this name after percent-decoding; other letter cases are other names.
+    /// Whether some reader of queries takes a parameter for this name, which has `_` in it and no other punctuation.
+    ///
+    /// Names are percent-decoded, and `+` is a space. PHP also leaves leading spaces out, ends a name at NUL or `[`, and takes `.` and
+    /// a space for `_`. Other letter cases are other names.
     #[must_use]
     pub fn has_parameter(&self, name: &str) -> bool {
         self.query.is_some_and(|query| {
             query.split(['&', ';']).any(|parameter| {
                 let named = parameter.split_once('=').map_or(parameter, |(named, _)| named);
-                decoded_eq(named.as_bytes(), name.as_bytes())
+                loosely_eq(named, name)
             })
         })
     }
@@ -326,6 +329,12 @@ fn escapes_are_needed(path: &[u8]) -> bool {
             _ => None,
         };
         let Some(octet) = octet else { return false };
+        // `%2541` is `%41` to a server that decodes once, and `A` to one that decodes twice.
+        let twice =
+            || matches!(rest.get(at.saturating_add(3)..), Some([high, low, ..]) if hex(*high).and(hex(*low)).is_some());
+        if octet == b'%' && twice() {
+            return false;
+        }
         let unreserved = octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~');
         if unreserved || octet.is_ascii_control() || matches!(octet, b'/' | b'\\') {
             return false;
@@ -335,22 +344,32 @@ fn escapes_are_needed(path: &[u8]) -> bool {
     true
 }
 
-fn decoded_eq(mut encoded: &[u8], plain: &[u8]) -> bool {
-    for expected in plain {
-        let (octet, rest) = match encoded {
-            [b'%', high, low, rest @ ..] => match hex(*high).zip(hex(*low)) {
-                Some((high, low)) => (high << 4 | low, rest),
-                None => return false,
-            },
-            [octet, rest @ ..] => (*octet, rest),
-            [] => return false,
+fn loosely_eq(encoded: &str, plain: &str) -> bool {
+    let spaced = encoded.replace('+', " ");
+    let Some(decoded) = octets(&spaced) else { return false };
+    let end = decoded.iter().position(|byte| matches!(byte, 0 | b'['));
+    let read = decoded.get(..end.unwrap_or(decoded.len())).unwrap_or_default().trim_ascii_start();
+    let same = |(read, plain): (&u8, u8)| *read == plain || (plain == b'_' && matches!(read, b'.' | b' '));
+    read.len() == plain.len() && read.iter().zip(plain.bytes()).all(same)
+}
+
+/// Percent-decoded; `None` if an escape is none.
+pub(super) fn octets(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    loop {
+        rest = match rest {
+            [] => return Some(bytes),
+            [b'%', high, low, rest @ ..] => {
+                bytes.push(hex(*high)? << 4 | hex(*low)?);
+                rest
+            }
+            [byte, rest @ ..] => {
+                bytes.push(*byte);
+                rest
+            }
         };
-        if octet != *expected {
-            return false;
-        }
-        encoded = rest;
     }
-    encoded.is_empty()
 }
 
 /// The value of a hexadecimal digit.

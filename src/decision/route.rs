@@ -7,11 +7,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::decision::denial::Denial;
-use crate::decision::facts::RequestFacts;
+use crate::decision::facts::{RequestFacts, octets};
 use crate::decision::leniency::Leniency;
 use crate::decision::target::Origin;
 pub use crate::decision::template::PathTemplate;
-use crate::decision::template::octets;
 
 /// An API: whose it is and what it demands.
 #[derive(Debug)]
@@ -109,8 +108,28 @@ struct HostRoutes {
     exact: HashMap<String, Vec<(usize, usize)>>,
     /// The exact paths, percent-decoded: whatever else decodes to one of them is the same path to many servers.
     decoded: HashSet<Vec<u8>>,
+    /// The same in lower case, which is the same path to some servers.
+    folded: HashSet<Vec<u8>>,
+    /// The length of the longest of them.
+    longest: usize,
     /// By number of segments.
     templates: HashMap<usize, Vec<(usize, usize)>>,
+}
+
+impl HostRoutes {
+    /// Whether a lenient server takes this path, which is a template's to us, for an exact one: `/teams/ME`, `/teams/me.json` and
+    /// `/teams/me.` beside `/teams/me` and `/teams/{id}`. Letter case, a format suffix, and dots, spaces and `;…` at the end go.
+    fn is_loosely_exact(&self, path: &str) -> bool {
+        let Some(mut path) = octets(path) else { return true };
+        path.make_ascii_lowercase();
+        let known = |path: &[u8]| self.folded.contains(path);
+        let end = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash.saturating_add(1));
+        // Every shorter form of the last segment that ends before a dot, a space or a semicolon.
+        known(&path)
+            || (end..path.len().min(self.longest.saturating_add(1)))
+                .filter(|at| path.get(*at).is_some_and(|byte| matches!(byte, b'.' | b' ' | b';' | b'\t')))
+                .any(|at| path.get(..at).is_some_and(known))
+    }
 }
 
 /// Two operations that one request could mean.
@@ -139,7 +158,10 @@ impl Inventory {
                 for (index, operation) in api.operations.iter().enumerate() {
                     let list = if operation.path.is_exact() {
                         let path = operation.path.sample();
-                        routes.decoded.extend(octets(&path));
+                        let plain = octets(&path);
+                        routes.folded.extend(plain.as_ref().map(|path| path.to_ascii_lowercase()));
+                        routes.longest = routes.longest.max(path.len());
+                        routes.decoded.extend(plain);
                         routes.exact.entry(path).or_default()
                     } else {
                         routes.templates.entry(operation.path.segments()).or_default()
@@ -246,6 +268,7 @@ pub fn resolve<'s>(inventory: &'s Inventory, facts: &RequestFacts<'_>) -> Result
     if !routes.origins.iter().any(|(api, _)| at_port(api).is_some()) {
         return Err(Denial::ApiUnknown);
     }
+    let parts: Vec<&str> = facts.path().split('/').skip(1).collect();
     let (candidates, exact) = if let Some(list) = routes.exact.get(facts.path()) {
         (list.as_slice(), true)
     } else {
@@ -253,8 +276,7 @@ pub fn resolve<'s>(inventory: &'s Inventory, facts: &RequestFacts<'_>) -> Result
         if octets(facts.path()).is_none_or(|path| routes.decoded.contains(&path)) {
             return Err(Denial::RequestTargetAmbiguous);
         }
-        let segments = facts.path().split('/').count().saturating_sub(1);
-        (routes.templates.get(&segments).map(Vec::as_slice).unwrap_or_default(), false)
+        (routes.templates.get(&parts.len()).map(Vec::as_slice).unwrap_or_default(), false)
     };
     for (api_index, index) in candidates {
         let (Some(origin), Some((api, operation))) = (at_port(api_index), find(&inventory.apis, (*api_index, *index)))
@@ -264,9 +286,12 @@ pub fn resolve<'s>(inventory: &'s Inventory, facts: &RequestFacts<'_>) -> Result
         if !operation.methods.iter().any(|method| method == facts.method()) {
             continue;
         }
-        let Some(parameters) = (if exact { Some(Vec::new()) } else { operation.path.matches(facts.path()) }) else {
+        let Some(parameters) = (if exact { Some(Vec::new()) } else { operation.path.matches(&parts) }) else {
             continue;
         };
+        if !exact && routes.is_loosely_exact(facts.path()) {
+            return Err(Denial::RequestTargetAmbiguous);
+        }
         if facts.api_hint().is_some_and(|hint| hint != api.id.as_bytes()) {
             return Err(Denial::ApiMismatch);
         }

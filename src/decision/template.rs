@@ -2,7 +2,7 @@
 //!
 //! A parameter takes one whole segment and is never empty. Request paths are canonical, so a parameter has one spelling.
 
-use crate::decision::facts::{RawRequest, RequestFacts, hex};
+use crate::decision::facts::{RawRequest, RequestFacts, octets};
 
 /// A path with named parameters, one segment each: `/payments/{payment_id}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,21 +104,28 @@ impl PathTemplate {
             })
     }
 
+    /// Whether the segments of a path are those of the template, as far as its literals say. Nothing is decoded for a path that is
+    /// another one anyway.
+    pub(super) fn fits(&self, parts: &[&str]) -> bool {
+        self.segments.len() == parts.len()
+            && self.segments.iter().zip(parts).all(|(segment, part)| match segment {
+                Segment::Literal(text) => text == part,
+                Segment::Parameter(_) => !part.is_empty(),
+            })
+    }
+
     /// The parameters' values, percent-decoded; `None` if the path does not match.
-    pub(super) fn matches<'t>(&'t self, path: &str) -> Option<Vec<(&'t str, String)>> {
-        let mut parts = path.strip_prefix('/')?.split('/');
+    pub(super) fn matches<'t>(&'t self, parts: &[&str]) -> Option<Vec<(&'t str, String)>> {
+        if !self.fits(parts) {
+            return None;
+        }
         let mut values = Vec::new();
-        for segment in &self.segments {
-            let part = parts.next()?;
-            match segment {
-                Segment::Literal(text) if text == part => {}
-                Segment::Literal(_) => return None,
-                Segment::Parameter(name) => {
-                    values.push((name.as_str(), decoded(part).filter(|value| !value.is_empty())?));
-                }
+        for (segment, part) in self.segments.iter().zip(parts) {
+            if let Segment::Parameter(name) = segment {
+                values.push((name.as_str(), decoded(part).filter(|value| !value.is_empty())?));
             }
         }
-        parts.next().is_none().then_some(values)
+        Some(values)
     }
 }
 
@@ -131,23 +138,4 @@ fn is_name(name: &str) -> bool {
 /// for characters that need no escape where they stand.
 fn decoded(part: &str) -> Option<String> {
     String::from_utf8(octets(part)?).ok()
-}
-
-/// Percent-decoded; `None` if an escape is none.
-pub(super) fn octets(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    loop {
-        rest = match rest {
-            [] => return Some(bytes),
-            [b'%', high, low, rest @ ..] => {
-                bytes.push(hex(*high)? << 4 | hex(*low)?);
-                rest
-            }
-            [byte, rest @ ..] => {
-                bytes.push(*byte);
-                rest
-            }
-        };
-    }
 }

@@ -1,7 +1,7 @@
 //! The TLS of one check listener: what new connections are met with, and who among the callers is let in.
 //!
 //! The files are read by the keeper, at the start and when their content changes; a handshake uses what was there when it began.
-//! Sessions are remembered within one set of files, so nobody resumes what another set has admitted. Connections that stand, stand.
+//! No session is resumed, so each connection shows a certificate that is good now. Connections that stand, stand.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -101,10 +101,10 @@ impl Door {
         let Some(callers) = &self.callers else { return Some(stream) };
         let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let names = leaf.and_then(|leaf| certificate::names_of(leaf));
-        let names: Vec<_> = names.into_iter().flat_map(|names| names.uris.into_iter().chain(names.dns_names)).collect();
-        if names.iter().any(|name| callers.contains(name)) {
+        if names.as_ref().is_some_and(|names| is_among(callers, &names.uris, &names.dns_names)) {
             return Some(stream);
         }
+        let names: Vec<_> = names.into_iter().flat_map(|names| names.uris.into_iter().chain(names.dns_names)).collect();
         if let Some(times) = due(&self.turned_away) {
             // Whom the operator may want to list; the client CA has vouched for the name.
             let caller = names.first().map(|name| name.chars().take(NAME_SHOWN).collect::<String>());
@@ -118,6 +118,12 @@ impl Door {
         }
         None
     }
+}
+
+/// Whether a caller with these names is listed. What reads like a URI is compared with URIs alone, and other names with DNS names
+/// alone: a DNS name may be spelled like a URI (CVE-2022-21656 is of this kind).
+fn is_among(callers: &[String], uris: &[String], dns_names: &[String]) -> bool {
+    callers.iter().any(|caller| if caller.contains("://") { uris } else { dns_names }.contains(caller))
 }
 
 /// Whether to tell, and how often it came. Where the count cannot be had, it is told.
@@ -161,6 +167,9 @@ fn server_config(tls: &Tls, files: &DoorFiles) -> Result<Arc<ServerConfig>, Prob
         whole(&tls.certificate, what, fit)
     })?;
     config.alpn_protocols = vec![b"h2".to_vec()];
+    // Nothing is resumed: a session would let a caller in after its certificate has expired, or its CA has gone.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
 }
 
@@ -212,6 +221,21 @@ mod tests {
         }
         door.renew(&tls(), &files()).unwrap();
         assert!(!Arc::ptr_eq(&before, &door.tls.load_full()));
+    }
+
+    #[test]
+    fn no_session_is_resumed() {
+        let config = server_config(&tls(), &files()).unwrap();
+        assert!(!config.session_storage.can_cache() && config.send_tls13_tickets == 0 && !config.ticketer.enabled());
+    }
+
+    #[test]
+    fn a_name_is_listed_as_what_it_is() {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let callers = list(&["spiffe://mesh.test/edge", "edge.mesh.test"]);
+        let (uri, dns) = (list(&["spiffe://mesh.test/edge"]), list(&["edge.mesh.test"]));
+        assert!(is_among(&callers, &uri, &[]) && is_among(&callers, &[], &dns));
+        assert!(!is_among(&callers, &dns, &uri), "a DNS name spelled like a URI, and a URI spelled like a DNS name");
     }
 
     #[test]

@@ -82,7 +82,8 @@ fn ok(
     OkHttpResponse { headers, headers_to_remove: remove, response_headers_to_add }
 }
 
-/// Each configured header with its value; without one it is removed.
+/// Each configured header with its value; without one it is removed. So are the names that would be used if no others were
+/// configured: an API that trusts them from before must not be told by the client.
 fn identity_headers(
     names: &IdentityHeaders,
     identity: Option<&Identity>,
@@ -97,7 +98,10 @@ fn identity_headers(
         (&names.decision, Some(record.id.as_str())),
     ];
     let configured = values.into_iter().filter_map(|(name, value)| name.as_ref().map(|name| (name, value)));
-    configured.map(|(name, value)| (name.clone(), value.map(field_value))).collect()
+    let told = configured.map(|(name, value)| (name.clone(), value.map(field_value)));
+    let usual = IdentityHeaders::default();
+    let unused = usual.all().into_iter().filter_map(|(_, name)| name).filter(|name| !names.has(name));
+    told.chain(unused.map(|name| (name.to_owned(), None))).collect()
 }
 
 /// A claim's text as a field value: visible ASCII stays, everything else is percent-encoded, and so are `%` itself and the comma,

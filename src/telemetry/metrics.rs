@@ -2,11 +2,13 @@
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, MeterProvider as _};
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use crate::decision::denial::Denial;
 use crate::telemetry::record::DecisionRecord;
+
+const DECISIONS: &str = "keybound.decisions";
 
 /// Every instrument of the process.
 pub struct Metrics {
@@ -48,6 +50,14 @@ impl Loaded {
     }
 }
 
+/// Label sets of the decisions, at most; what is beyond them is counted together, and a caller who could fill them would hide what
+/// comes after. Labels are closed sets: this is a thousand APIs with every code that is likely there.
+const DECISION_SETS: usize = 65_536;
+
+fn room(instrument: &Instrument) -> Option<Stream> {
+    (instrument.name() == DECISIONS).then(|| Stream::builder().with_cardinality_limit(DECISION_SETS).build().ok())?
+}
+
 /// The instruments could not be made.
 #[derive(Debug)]
 pub struct MetricsUnavailable(pub String);
@@ -65,10 +75,10 @@ impl Metrics {
             .without_target_info()
             .build()
             .map_err(|error| MetricsUnavailable(error.to_string()))?;
-        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
+        let provider = SdkMeterProvider::builder().with_reader(exporter).with_view(room).build();
         let meter = provider.meter("keybound");
         Ok(Self {
-            decisions: meter.u64_counter("keybound.decisions").with_description("Decisions by code").build(),
+            decisions: meter.u64_counter(DECISIONS).with_description("Decisions by code").build(),
             seconds: meter
                 .f64_histogram("keybound.decision.duration")
                 .with_unit("s")
@@ -98,12 +108,13 @@ impl Metrics {
 
     /// Counts a decision.
     pub fn decided(&self, record: &DecisionRecord<'_>) {
+        // In the order of their names: in another one each set is held twice.
         let labels = [
-            KeyValue::new("code", record.code()),
             KeyValue::new("api", record.api().unwrap_or_default().to_owned()),
+            KeyValue::new("code", record.code()),
             KeyValue::new("mode", record.mode()),
-            KeyValue::new("would_be", record.would_be().map(Denial::slug).unwrap_or_default()),
             KeyValue::new("point", record.point.to_owned()),
+            KeyValue::new("would_be", record.would_be().map(Denial::slug).unwrap_or_default()),
         ];
         self.decisions.add(1, &labels);
         self.seconds.record(record.took.as_secs_f64(), &[]);
@@ -135,5 +146,34 @@ impl Metrics {
             text.clear();
         }
         String::from_utf8(text).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use std::time::Duration;
+
+    use super::*;
+    use crate::decision::Decision;
+    use crate::telemetry::record::DecisionId;
+
+    #[test]
+    fn what_many_apis_are_refused_hides_no_later_decision() {
+        let metrics = Metrics::new().unwrap();
+        let decided = |api: &str, denial: Denial| {
+            let mut decision = Decision::refuse(denial);
+            decision.findings.api = Some(api.to_owned());
+            metrics.decided(&DecisionRecord::new(DecisionId::new([0; 16]), "edge", Duration::ZERO, &decision));
+        };
+        for api in 0..200 {
+            for denial in Denial::ALL.iter().filter(|denial| denial.row().status == 401) {
+                decided(&format!("api-{api}"), *denial);
+            }
+        }
+        decided("last", Denial::ProofReplayed);
+        let text = metrics.text();
+        assert!(text.contains("api=\"last\",code=\"proof_replayed\""), "it is counted by its own name");
+        assert!(!text.contains("overflow"));
     }
 }

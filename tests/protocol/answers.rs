@@ -127,6 +127,18 @@ fn an_allow_tells_the_api_who_called_in_plain_ascii() {
 }
 
 #[test]
+fn usual_names_that_are_not_used_are_removed() {
+    let decision = first(&known());
+    let mut upstream = Upstream::default();
+    upstream.identity_headers.subject = None;
+    upstream.identity_headers.client = Some("x-caller".to_owned());
+    let answer = answered(&decision, &upstream);
+    let ok = allowed(&answer);
+    assert_eq!(values(&ok.headers, "x-caller"), ["robot%201"]);
+    assert_eq!(ok.headers_to_remove, ["x-keybound-client", "x-keybound-subject"]);
+}
+
+#[test]
 fn credentials_go_on_to_the_api_unless_they_are_to_be_removed() {
     let decision = first(&known());
     let kept = answered(&decision, &Upstream::default());

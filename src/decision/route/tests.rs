@@ -109,7 +109,20 @@ fn ec_03_another_spelling_of_an_exact_path_is_no_parameter() {
         assert_eq!(path(spelling), Err(Denial::RequestTargetAmbiguous), "{spelling}");
     }
     assert_eq!(path("/payments/%40mine").unwrap(), "payments.read(id=@mine)");
-    assert_eq!(path("/payments/%2540all").unwrap(), "payments.read(id=%40all)");
+    assert_eq!(path("/payments/%25x").unwrap(), "payments.read(id=%x)");
+}
+
+#[test]
+fn ec_03_what_a_lenient_server_takes_for_an_exact_path_is_no_parameter() {
+    let path = |path: &'static str| routed(|raw| raw.path = path.as_bytes());
+    for spelling in
+        ["/payments/MINE", "/payments/mine.json", "/payments/Mine.", "/payments/mine%20", "/payments/@all.x.y"]
+    {
+        assert_eq!(path(spelling), Err(Denial::RequestTargetAmbiguous), "{spelling}");
+    }
+    assert_eq!(path("/payments/miner").unwrap(), "payments.read(id=miner)");
+    assert_eq!(path("/payments/7.json").unwrap(), "payments.read(id=7.json)");
+    assert_eq!(path("/PAYMENTS"), Err(Denial::OperationUnknown), "nothing is meant by it");
 }
 
 #[test]

@@ -98,6 +98,16 @@ fn ec_03() -> Vec<Row> {
         "/items/\u{e9}",
         // Exact to a server that decodes before it routes, a parameter to one that does not.
         "/items/%40all",
+        // To one that folds case, takes formats off, or trims.
+        "/items/@ALL",
+        "/items/@all.json",
+        "/items/@all.",
+        "/items/@All.tar.gz",
+        "/items/@all%20",
+        "/items/@all%3bx",
+        // To one that decodes twice.
+        "/items/%2540all",
+        "/items/%252e%252e",
     ]
     .into_iter()
     .map(|path| ambiguous("EC-03", path).envoy(path_at_envoy(path)))
@@ -128,6 +138,10 @@ fn ec_03_allowed() -> Vec<Row> {
         "/items/...",
         "/items/a..b",
         "/items/%25",
+        "/items/%25zz",
+        "/items/@allison",
+        "/items/x@all",
+        "/items/7.json",
         "/items/a+b",
         "/items/~",
     ] {
@@ -219,6 +233,10 @@ fn ec_06() -> Vec<Row> {
     rows.extend([
         row("EC-06", "`_method` in the query is refused", query("_method=DELETE"), request("request_method_override")),
         row("EC-06", "however it is escaped", query("x=1&%5Fmethod=PUT"), request("request_method_override")),
+        row("EC-06", "as `.method`, which PHP takes for it", query(".method=PUT"), request("request_method_override")),
+        row("EC-06", "as ` _method`", query("+%20_method=PUT"), request("request_method_override")),
+        row("EC-06", "as `_method` with NUL after it", query("_method%00x=PUT"), request("request_method_override")),
+        row("EC-06", "as `_method[]`", query("_method[]=PUT"), request("request_method_override")),
         row("EC-06", "another parameter is allowed", query("method=DELETE&x_method=PUT"), allow()),
         row(
             "EC-06",
