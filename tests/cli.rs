@@ -8,6 +8,7 @@
 )]
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -106,7 +107,9 @@ const BROKEN: &[(&str, &str, &str, &str, &str)] = &[
     ("keybound.yaml", "chain_verified_by: envoy", "chain_verified_by: keybound", "keybound.yaml:18:", "trust_bundle"),
     ("keybound.yaml", "directory: policies", "directory: [", "keybound.yaml:", "help:"),
     ("keys.json", "\"kty\":\"OKP\"", "\"kty\":\"oct\"", "keys.json:1:1", "no key of this JWK Set"),
-    ("keys.json", "{", "", "keys.json:1:1", "no JWK Set"),
+    ("keys.json", "{", "", "keys.json:1:7", "no JWK Set: from line 1, column 7 on it is not JSON"),
+    ("keys.json", "\"keys\":", "\"key\":", "keys.json:1:1", "Wrap it: {\"keys\": [ … ]}"),
+    ("policies/apis.yaml", "\n    owner:", "\n\towner:", "policies/apis.yaml:6:1", "indent with spaces"),
     // The bundle.
     ("policies/apis.yaml", "proof: required", "proof: requird", "policies/apis.yaml:", "requird"),
     ("policies/apis.yaml", "owner: payments-team", "ownr: payments-team", "policies/apis.yaml:", "ownr"),
@@ -208,6 +211,41 @@ fn serve_refuses_what_check_refuses() {
     let output = keybound(&directory, "serve");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("--> policies/apis.yaml:"));
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_told_as_configured_and_by_whom() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (from, to, told, remedy) in [
+        (
+            "address: 127.0.0.1:0".to_owned(),
+            format!("address: {address}"),
+            format!("`edge` cannot listen on {address}: "),
+            "port 0",
+        ),
+        (
+            "bundle:".to_owned(),
+            format!("  probes: {address}\nbundle:"),
+            format!("`probes` cannot listen on {address}: "),
+            "port 0",
+        ),
+        (
+            "address: 127.0.0.1:0".to_owned(),
+            "address: unix:missing/a.sock".to_owned(),
+            "`edge` cannot listen on unix:missing/a.sock: ".to_owned(),
+            "make the directory",
+        ),
+    ] {
+        let directory = good();
+        change(&directory, "keybound.yaml", &from, &to);
+        let output = keybound(&directory, "serve");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("error: listener {told}")), "{said}");
+        let help = said.split("\n  help: ").last().unwrap();
+        assert!(help.contains(remedy), "{said}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Where keybound listens.
 
-use std::net::SocketAddr;
+use core::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::raw;
@@ -41,6 +42,16 @@ pub enum ListenAddress {
     Unix(PathBuf),
 }
 
+/// As it is configured.
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 impl ListenAddress {
     /// Whether a network other than our own host can reach it.
     fn is_exposed(&self) -> bool {
@@ -73,13 +84,8 @@ pub(super) fn settle(written: raw::Listeners, node: &Node, findings: &mut Findin
         check_name(&listener.name, &check, node.key("name").at, findings);
         let tls = listener.tls.map(|tls| settle_tls(&tls, node.key("tls"), findings));
         let Some(address) = address(&listener.address, node.key("address"), &mut taken, findings) else { continue };
-        if address.is_exposed() && tls.is_none() {
-            findings.warning(
-                node.key("address").at,
-                format!("listener `{}` is open to the network without TLS", listener.name),
-                "add `tls` with `client_ca`, or listen on loopback or a unix: socket; whoever can write on the way \
-                 can change answers",
-            );
+        if address.is_exposed() {
+            warn_of_exposure(&listener.name, tls.as_ref(), node, findings);
         }
         check.push(CheckListener { name: listener.name, address, tls, reflection: listener.reflection });
     }
@@ -93,6 +99,25 @@ pub(super) fn settle(written: raw::Listeners, node: &Node, findings: &mut Findin
     let probes = plain(written.probes, "probes");
     let public = plain(written.public, "public");
     Listeners { check, probes, public }
+}
+
+/// Whoever can call keybound chooses what it is told, and can use up the proofs of others.
+fn warn_of_exposure(name: &str, tls: Option<&Tls>, node: &Node, findings: &mut Findings) {
+    match tls {
+        None => findings.warning(
+            node.key("address").at,
+            format!("listener `{name}` is open to the network without TLS"),
+            "add `tls` with `client_ca`, or listen on loopback or a unix: socket; whoever can write on the way \
+             can change answers",
+        ),
+        Some(tls) if tls.client_ca.is_none() => findings.warning(
+            node.key("tls").at,
+            format!("listener `{name}` is open to the network and asks no caller who it is"),
+            "add `client_ca`, the CA of Envoy's certificates; whoever can call keybound chooses what it is told, and \
+             can use up the proofs of others",
+        ),
+        Some(_) => {}
+    }
 }
 
 fn check_name(name: &str, before: &[CheckListener], at: Position, findings: &mut Findings) {
@@ -117,12 +142,38 @@ fn settle_tls(written: &Tls, node: &Node, findings: &mut Findings) -> Tls {
             "add `client_ca`, the CA that the callers' certificates chain to",
         );
     }
+    for (index, caller) in written.callers.iter().flatten().enumerate() {
+        if !is_uri(caller) && !is_dns_name(caller) {
+            findings.error(
+                node.key("callers").item(index).at,
+                format!("`{caller}` is neither a URI nor a DNS name: no caller can have it"),
+                "write a name from the certificate's subject alternative names, such as `spiffe://example.org/gateway` \
+                 or `envoy.example.org`; its subject (`CN=…`) and its IP addresses are not looked at",
+            );
+        }
+    }
     Tls {
         certificate: findings.path(node.key("certificate"), &written.certificate),
         key: findings.path(node.key("key"), &written.key),
         client_ca: written.client_ca.as_deref().map(|path| findings.path(node.key("client_ca"), path)),
         callers: written.callers.clone(),
     }
+}
+
+/// RFC 3986 §3, as far as it matters: a scheme, and visible ASCII. `DNS:` and `URI:` are what tools print before a name.
+fn is_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let scheme_fits = scheme.starts_with(|first: char| first.is_ascii_alphabetic()) && scheme.bytes().all(of_scheme);
+    let rest_fits = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic());
+    scheme_fits && rest_fits && !["DNS", "URI"].contains(&scheme) && text.parse::<IpAddr>().is_err()
+}
+
+/// RFC 1034 §3.1, with `_`, and `*` because a certificate may say so; it is compared as text all the same.
+fn is_dns_name(text: &str) -> bool {
+    let of_label = |byte: u8| byte.is_ascii_alphanumeric() || b"-_*".contains(&byte);
+    let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(of_label);
+    text.len() <= 253 && text.split('.').all(label) && text.parse::<IpAddr>().is_err()
 }
 
 fn address(text: &str, node: &Node, taken: &mut Vec<ListenAddress>, findings: &mut Findings) -> Option<ListenAddress> {
@@ -144,4 +195,63 @@ fn address(text: &str, node: &Node, taken: &mut Vec<ListenAddress>, findings: &m
     }
     taken.push(address.clone());
     Some(address)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use crate::config::parse;
+    use crate::problem::Problem;
+
+    const REST: &str = "\
+bundle: { directory: policies }
+issuers: [{ issuer: https://as.test, keys: { discovery: true }, audiences: [a], max_lifetime_seconds: 300 }]
+";
+
+    fn problems(address: &str, tls: &str) -> Vec<Problem> {
+        let tls = format!("tls: {{ certificate: a, key: b{tls} }}");
+        let source = format!("listeners:\n  check:\n    - name: edge\n      address: {address}\n      {tls}\n{REST}");
+        parse("keybound.yaml", &source).map_or_else(|problems| problems, |(_, warnings)| warnings)
+    }
+
+    #[test]
+    fn a_listener_that_asks_no_caller_who_it_is_is_for_our_own_host() {
+        let found = problems("0.0.0.0:9191", "");
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(!found[0].is_error() && found[0].what.contains("asks no caller"), "{found:#?}");
+        assert_eq!((found[0].place.line, found[0].place.column), (5, 12));
+        for (address, tls) in
+            [("0.0.0.0:9191", ", client_ca: c"), ("127.0.0.1:9191", ""), ("'[::1]:9191'", ""), ("unix:/a", "")]
+        {
+            assert_eq!(problems(address, tls), [], "{address}");
+        }
+    }
+
+    #[test]
+    fn a_caller_is_a_uri_or_a_dns_name() {
+        for good in ["spiffe://x.test/ns/a/sa/b", "urn:envoy:1", "envoy", "envoy.mesh.test", "*.mesh.test"] {
+            assert_eq!(problems("127.0.0.1:1", &format!(", client_ca: c, callers: [\"{good}\"]")), [], "{good}");
+        }
+        for bad in [
+            "CN=envoy",
+            "CN=envoy,O=a:b",
+            "the gateway",
+            "spiffe://x.test/a b",
+            "URI:spiffe://x.test/a",
+            "DNS:envoy.test",
+            "envoy..test",
+            ".envoy",
+            "10.0.0.1",
+            "fe80::1",
+            "envoy/a",
+            "1:2",
+            "a:",
+        ] {
+            let found = problems("127.0.0.1:1", &format!(", client_ca: c, callers: [envoy, \"{bad}\"]"));
+            assert_eq!(found.len(), 1, "{bad}: {found:#?}");
+            assert!(found[0].is_error() && found[0].what.contains("neither a URI nor a DNS name"), "{bad}: {found:#?}");
+            assert!(found[0].remedy.contains("subject alternative names"), "{found:#?}");
+            assert_eq!((found[0].place.line, found[0].place.column), (5, 69), "{bad}");
+        }
+    }
 }

@@ -352,7 +352,6 @@ fn what_is_allowed_but_unwise_warns() {
     assert_eq!(warnings("bundle:\n", "bundle:\n"), []);
     let open = warnings("address: 127.0.0.1:9191", "address: ^0.0.0.0:9191");
     assert!(open[0].what.contains("without TLS"));
-    assert_eq!(warnings("address: 127.0.0.1:9191", "address: 0.0.0.0:9191\n      tls: { certificate: a, key: b }"), []);
     assert_eq!(warnings("address: 127.0.0.1:9191", "address: '[::1]:9191'"), []);
     let long = warnings("max_lifetime_seconds: 3600", "max_lifetime_seconds: ^3601");
     assert!(long[0].what.contains("RFC 9449 §11.2"));

@@ -1,11 +1,8 @@
 //! Keys by URL and by discovery (RFC 8414 §3, OpenID Connect Discovery §4), fetched in the background, never by a request.
 //!
 //! One task per issuer, so one fetch at a time. An unknown `kid` asks for a fetch; it comes at most once per cooldown. The last good
-//! keys stay, on disk too, to a maximum age. Redirects are not followed, sizes are capped, and link-local and metadata addresses
-//! are refused after name resolution too.
+//! keys stay, on disk too, to a maximum age.
 
-use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,21 +10,15 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use futures_util::future::join_all;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Client, redirect};
+use reqwest::Client;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::config::{self, Config, Jwks, KeySource, Url};
 use crate::decision::token::{KeyRemark, Keyring, RemarkKind};
-use crate::edge::clock;
+use crate::edge::{clock, fetch, material};
 use crate::telemetry::metrics::{Loaded, Metrics};
-
-/// A key set or a discovery document, at most.
-const DOCUMENT_BYTES: usize = 1024 * 1024;
-const CONNECT: Duration = Duration::from_secs(5);
-const WHOLE: Duration = Duration::from_secs(10);
 
 /// What became of an issuer's keys.
 pub enum KeyNews {
@@ -82,16 +73,7 @@ impl Feeds {
     /// # Errors
     /// [`FeedsRefused`] if `ca` holds no PEM certificates.
     pub fn new(config: &Config, ca: Option<&[u8]>) -> Result<Self, FeedsRefused> {
-        let refused = |error: reqwest::Error| FeedsRefused(error.to_string());
-        let mut builder = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .timeout(WHOLE)
-            .dns_resolver(Arc::new(GuardedResolver));
-        if let Some(pem) = ca {
-            builder = builder.tls_certs_merge(Certificate::from_pem_bundle(pem).map_err(refused)?);
-        }
+        let client = fetch::client(ca).map_err(FeedsRefused)?;
         let untried = Arc::new(AtomicUsize::new(0));
         let feed = |issuer: &config::Issuer| {
             let (discovery, url) = match &issuer.keys {
@@ -111,7 +93,7 @@ impl Feeds {
             })
         };
         let all = config.issuers.iter().filter_map(feed).collect();
-        Ok(Self { all, client: builder.build().map_err(refused)?, rules: config.jwks.clone(), untried })
+        Ok(Self { all, client, rules: config.jwks.clone(), untried })
     }
 
     /// Through which keys are asked for.
@@ -176,7 +158,16 @@ impl Feed {
                     refresh
                 }
                 Err(why) => {
-                    tracing::warn!(issuer = self.issuer, why, "keys could not be fetched; the last good ones stay");
+                    let issuer = &self.issuer;
+                    if lost_at.is_some() {
+                        tracing::warn!(issuer, why, "keys could not be fetched; the last good ones stay");
+                    } else {
+                        tracing::warn!(
+                            issuer,
+                            why,
+                            "keys could not be fetched and there are none: its tokens are denied"
+                        );
+                    }
                     cooldown.min(refresh)
                 }
             };
@@ -210,22 +201,22 @@ impl Feed {
             (None, true) => self.discover(client).await?,
             (None, false) => return Err("there is no URL".to_owned()),
         };
-        let document = get(client, url).await?;
-        let ring = Keyring::parse(&document).map_err(|refused| refused.to_string())?;
+        let document = fetch::document(client, url).await?;
+        let ring = Keyring::parse(&document).map_err(|refused| material::refusal(&document, &refused).what)?;
         Ok((Arc::new(ring), document))
     }
 
     /// The `jwks_uri` of a document whose `issuer` is exactly the configured one (RFC 8414 §3.3).
     async fn discover(&self, client: &Client) -> Result<Url, String> {
-        let mut why = String::new();
+        let mut why = Vec::new();
         for url in discovery_urls(&self.issuer) {
             let url = config::key_url(&url, self.allow_loopback_http).map_err(|wrong| wrong.words().0.to_owned())?;
-            match get(client, url).await {
+            match fetch::document(client, url).await {
                 Ok(document) => return self.jwks_uri(&document),
-                Err(error) => why = error,
+                Err(error) => why.push(error),
             }
         }
-        Err(format!("discovery: {why}"))
+        Err(format!("discovery: {}", why.join("; ")))
     }
 
     fn jwks_uri(&self, document: &[u8]) -> Result<Url, String> {
@@ -304,39 +295,6 @@ fn discovery_urls(issuer: &str) -> Vec<String> {
         urls.push(url.into());
     }
     urls
-}
-
-async fn get(client: &Client, url: Url) -> Result<Vec<u8>, String> {
-    // reqwest's errors name the URL; keys' addresses are no secret, and `without_url` keeps the line short.
-    let told = |error: reqwest::Error| error.without_url().to_string();
-    let mut answer = client.get(url).header("accept", "application/json").send().await.map_err(told)?;
-    if answer.status() != reqwest::StatusCode::OK {
-        return Err(format!("status {}", answer.status().as_u16()));
-    }
-    let mut document = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(told)? {
-        if document.len().saturating_add(chunk.len()) > DOCUMENT_BYTES {
-            return Err(format!("more than {DOCUMENT_BYTES} bytes"));
-        }
-        document.extend_from_slice(&chunk);
-    }
-    Ok(document)
-}
-
-/// Refuses names that resolve to a link-local or metadata address.
-struct GuardedResolver;
-
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            if found.iter().any(|address| config::is_forbidden_address(address.ip())) {
-                return Err(io::Error::other("the name resolves to a forbidden address").into());
-            }
-            let found: Addrs = Box::new(found.into_iter());
-            Ok(found)
-        })
-    }
 }
 
 #[cfg(test)]

@@ -106,6 +106,12 @@ impl Keeper {
         }
     }
 
+    /// The revision of the bundle that is served.
+    #[must_use]
+    pub fn revision(&self) -> Option<&str> {
+        self.bundle.as_deref().map(|bundle| bundle.revision.as_str())
+    }
+
     /// The TLS of a check listener, by its name; none if it has none.
     #[must_use]
     pub fn door(&self, listener: &str) -> Option<Arc<Door>> {
@@ -128,9 +134,9 @@ impl Keeper {
     ) {
         let every = Duration::from_secs(self.config.bundle.poll_seconds);
         loop {
-            tokio::select! {
-                () = tokio::time::sleep(every) => {}
-                () = now.notified() => {}
+            let asked = tokio::select! {
+                () = tokio::time::sleep(every) => false,
+                () = now.notified() => true,
                 Some(news) = news.recv() => {
                     match news {
                         KeyNews::Fetched(issuer, ring) => self.take_fetched(&issuer, &ring),
@@ -139,10 +145,10 @@ impl Keeper {
                     published.store(Arc::new(self.snapshot()));
                     continue;
                 }
-            }
+            };
             // Parsing a large bundle takes long enough to hold up whoever shares this thread.
             let looked = tokio::task::spawn_blocking(move || {
-                let changed = self.look_again(&metrics);
+                let changed = self.look_again(asked, &metrics);
                 (self, metrics, changed)
             });
             let Ok(back) = looked.await else { return };
@@ -166,9 +172,9 @@ impl Keeper {
         }
     }
 
-    /// Reads what has changed; whether something new was taken.
-    fn look_again(&mut self, metrics: &Metrics) -> bool {
-        let mut changed = false;
+    /// Reads what has changed; whether something new was taken. Whoever `asked` is told if nothing has changed.
+    fn look_again(&mut self, asked: bool, metrics: &Metrics) -> bool {
+        let (mut changed, mut quiet) = (false, true);
         for (kind, loaded, look) in KINDS {
             let refused = look(self).err();
             for taken in self.taken.drain(..) {
@@ -177,13 +183,16 @@ impl Keeper {
                 taken.tell(kind);
             }
             if let Some(problems) = refused {
+                quiet = false;
                 metrics.loaded(loaded, false);
-                tell_refused(kind, &problems);
+                tell_refused(kind, self.revision().filter(|_| loaded == Loaded::Bundle), &problems);
             }
         }
+        if asked && quiet && !changed {
+            tracing::info!(revision = self.revision(), "looked again: no file has changed since the last look");
+        }
         for warning in core::mem::take(&mut self.warnings) {
-            let place = place(&warning);
-            tracing::warn!(place, problem = warning.what, remedy = warning.remedy, "warning");
+            tell_warning(&warning);
         }
         changed
     }
@@ -342,11 +351,18 @@ const KINDS: [Kind; 5] = [
     ("bundle", Loaded::Bundle, Keeper::look_at_bundle),
 ];
 
-fn tell_refused(kind: &str, problems: &[Problem]) {
+/// `revision` is that of the bundle that is still served, if it is a bundle that is refused.
+fn tell_refused(kind: &str, revision: Option<&str>, problems: &[Problem]) {
     for problem in problems.iter().filter(|problem| problem.is_error()) {
         let (place, said, remedy) = (place(problem), &problem.what, &problem.remedy);
-        tracing::error!(what = kind, place, problem = said, remedy, "refused; the last good one stays");
+        tracing::error!(what = kind, revision, place, problem = said, remedy, "refused; the last good one stays");
     }
+}
+
+/// Writes a warning to the log.
+pub fn tell_warning(warning: &Problem) {
+    let place = place(warning);
+    tracing::warn!(place, problem = warning.what, remedy = warning.remedy, "warning");
 }
 
 fn place(problem: &Problem) -> String {

@@ -91,6 +91,31 @@ impl Listener {
         }
     }
 
+    /// What to do about an address that could not be bound.
+    #[must_use]
+    pub fn remedy(address: &ListenAddress, error: &io::Error) -> &'static str {
+        match (address, error.kind()) {
+            (ListenAddress::Tcp(_), io::ErrorKind::AddrInUse) => {
+                "is another keybound running? End whoever listens there, or write another port; with port 0 the system \
+                 chooses one, and the log line `started` says which"
+            }
+            (ListenAddress::Tcp(_), io::ErrorKind::AddrNotAvailable) => {
+                "write an address of this machine; 0.0.0.0 and [::] stand for all of them"
+            }
+            (ListenAddress::Tcp(_), io::ErrorKind::PermissionDenied) => {
+                "write a port of 1024 or above, or grant CAP_NET_BIND_SERVICE"
+            }
+            (ListenAddress::Unix(_), io::ErrorKind::AddrInUse) => {
+                "is another keybound running? End whoever answers on this socket, or remove the file if it is no socket"
+            }
+            (ListenAddress::Unix(_), io::ErrorKind::NotFound) => "make the directory that the socket is to be in",
+            (ListenAddress::Unix(_), io::ErrorKind::PermissionDenied) => {
+                "let keybound write to the directory that the socket is in"
+            }
+            _ => "write another address",
+        }
+    }
+
     /// Where it listens, as the system has it: a port that was 0 is the one that was chosen.
     #[must_use]
     pub fn address(&self) -> String {

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::Value;
 
 use crate::config::{Config, Tls};
 use crate::decision::binding::nonce::NonceKeys;
 use crate::decision::certificate::TrustBundle;
-use crate::decision::token::{KeyRemark, Keyring};
+use crate::decision::token::{KeyRemark, Keyring, KeysRefused};
 use crate::edge::door::DoorFiles;
 use crate::edge::files::{self, whole};
 use crate::edge::jwks::Feeds;
@@ -24,10 +25,46 @@ pub const NONCE_KEY_BYTES: core::ops::RangeInclusive<u64> = 32..=4096;
 /// # Errors
 /// It is no JWK Set with a usable key.
 pub fn keyring(path: &Path, bytes: &[u8]) -> Result<(Arc<Keyring>, Vec<Problem>), Problem> {
-    let ring = Keyring::parse(bytes).map_err(|refused| whole(path, refused.to_string(), refused.remedy()))?;
+    let ring = Keyring::parse(bytes).map_err(|refused| {
+        let Refusal { at: (line, column), what, remedy } = refusal(bytes, &refused);
+        Problem::at(&path.display().to_string(), "", line, column, what, remedy)
+    })?;
     let warning = |remark: &KeyRemark| whole(path, remark.to_string(), remark.kind.remedy()).warning();
     let warnings = ring.remarks().iter().map(warning).collect();
     Ok((Arc::new(ring), warnings))
+}
+
+/// Why a document is no key set.
+pub struct Refusal {
+    /// Line and column, from 1.
+    pub at: (usize, usize),
+    /// What is wrong, without a word of the content.
+    pub what: String,
+    /// What would be right.
+    pub remedy: &'static str,
+}
+
+/// What is wrong with a document that was refused as a key set. It is read once more for that, and for nothing else.
+#[must_use]
+pub fn refusal(document: &[u8], refused: &KeysRefused) -> Refusal {
+    let plain = Refusal { at: (1, 1), what: refused.to_string(), remedy: refused.remedy() };
+    if *refused != KeysRefused::NotAKeySet {
+        return plain;
+    }
+    let because = |why: &str, remedy| Refusal { at: (1, 1), what: format!("{}: {why}", plain.what), remedy };
+    let wrap = "is it the key alone? Wrap it: {\"keys\": [ … ]}";
+    match serde_json::from_slice::<Value>(document) {
+        Err(error) => {
+            let at = (error.line().max(1), error.column().max(1));
+            let why = format!("from line {}, column {} on it is not JSON", at.0, at.1);
+            Refusal { at, ..because(&why, "give the issuer's public keys as JSON: {\"keys\": [ … ]} (RFC 7517 §5)") }
+        }
+        Ok(Value::Object(set)) if set.get("keys").is_some_and(Value::is_array) => plain,
+        Ok(Value::Object(set)) if set.contains_key("keys") => because("its `keys` is no array", plain.remedy),
+        Ok(Value::Object(_)) => because("it has no array `keys`", wrap),
+        Ok(Value::Array(_)) => because("it is an array", "name it: {\"keys\": [ … ]}"),
+        Ok(_) => because("it is no JSON object", plain.remedy),
+    }
 }
 
 /// Names a set of keys: SHA-256 over the `kid` and thumbprint of each, in whatever order the set has them; in hexadecimal.
@@ -112,7 +149,7 @@ pub fn cache_warning(config: &Config) -> Option<Problem> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     const X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 
@@ -139,6 +176,26 @@ mod tests {
         );
         assert!(told(&vec![json!(1); 100]).ends_with("; and 92 more"));
         assert!(told(&[]).ends_with(": it is empty"));
+    }
+
+    #[test]
+    fn what_is_no_set_says_what_it_is_instead_and_quotes_nothing() {
+        for (document, place, why, remedy) in [
+            ("{\n  \"keys\": [hush]\n}", (2, 12), ": from line 2, column 12 on it is not JSON", "as JSON"),
+            ("", (1, 1), ": from line 1, column 1 on it is not JSON", "as JSON"),
+            ("{\"keys\": [\n", (2, 1), ": from line 2, column 1 on it is not JSON", "as JSON"),
+            ("-----BEGIN PUBLIC KEY-----", (1, 2), ": from line 1, column 2 on it is not JSON", "as JSON"),
+            ("{\"kty\": \"hush\"}", (1, 1), ": it has no array `keys`", "Wrap it: {\"keys\": [ … ]}"),
+            ("{\"keys\": {}}", (1, 1), ": its `keys` is no array", "{\"keys\": [...]}"),
+            ("[{\"kty\": \"hush\"}]", (1, 1), ": it is an array", "name it: {\"keys\": [ … ]}"),
+            ("\"hush\"", (1, 1), ": it is no JSON object", "{\"keys\": [...]}"),
+            ("{\"keys\": [], \"keys\": []}", (1, 1), "", "without duplicate members"),
+        ] {
+            let told = keyring(Path::new("keys.json"), document.as_bytes()).err().unwrap();
+            assert_eq!((told.place.line, told.place.column), place, "{document}");
+            assert_eq!(told.what, format!("this is no JWK Set{why}"), "{document}");
+            assert!(told.remedy.contains(remedy) && !told.to_string().contains("hush"), "{told}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod door;
+pub mod fetch;
 pub mod files;
 pub mod gate;
 pub mod health;

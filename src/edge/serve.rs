@@ -1,8 +1,9 @@
 //! The process: listeners, workers, the keeper, health, signals. One owner for each; one that ends, ends the process.
 
 use std::io;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
 
-use crate::config::{CheckListener, Config, Limits};
+use crate::config::{CheckListener, Config, Limits, ListenAddress};
 use crate::decision::snapshot::Snapshot;
 use crate::edge::door::Door;
 use crate::edge::gate::Gate;
@@ -44,12 +45,16 @@ const KEY_NEWS: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum Ended {
     /// A listener could not be bound.
-    #[error("cannot listen on {address}: {why}")]
+    #[error("listener `{listener}` cannot listen on {address}: {why}\n  help: {remedy}")]
     Bind {
+        /// Its name.
+        listener: String,
         /// The address, as configured.
-        address: String,
+        address: ListenAddress,
         /// The operating system's word.
-        why: String,
+        why: io::Error,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// A listener is to speak TLS and has no certificate to do it with.
     #[error("listener {0} has no certificate")]
@@ -62,19 +67,19 @@ pub enum Ended {
     Io(#[from] io::Error),
 }
 
-/// Serves until a signal ends it.
+/// Serves until a signal ends it. `file` is the operator's file, as it was named.
 ///
 /// # Errors
 /// [`Ended`], unless it was a signal.
-pub fn serve(config: Arc<Config>, keeper: Keeper, metrics: Arc<Metrics>) -> Result<(), Ended> {
+pub fn serve(file: &Path, config: Arc<Config>, keeper: Keeper, metrics: Arc<Metrics>) -> Result<(), Ended> {
     quiet_panics();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(run(config, keeper, metrics));
+    let ended = runtime.block_on(run(file, config, keeper, metrics));
     runtime.shutdown_background();
     ended
 }
 
-async fn run(config: Arc<Config>, mut keeper: Keeper, metrics: Arc<Metrics>) -> Result<(), Ended> {
+async fn run(file: &Path, config: Arc<Config>, mut keeper: Keeper, metrics: Arc<Metrics>) -> Result<(), Ended> {
     let doors = doors(&config, &keeper)?;
     let feeds = keeper.take_feeds().ok_or(Ended::Task("the keys' feeds"))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(keeper.snapshot()));
@@ -83,8 +88,8 @@ async fn run(config: Arc<Config>, mut keeper: Keeper, metrics: Arc<Metrics>) -> 
     // tonic-health says SERVING of itself before anybody knows.
     reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
     let listeners = bind(&config).await?;
-    let probes = plain(config.listeners.probes).await?;
-    let public = plain(config.listeners.public).await?;
+    let probes = plain("probes", config.listeners.probes).await?;
+    let public = plain("public", config.listeners.public).await?;
     let (stop, stopped) = watch::channel(false);
     let in_flight = Arc::new(Semaphore::new(config.limits.in_flight));
     let (senders, workers) = workers(&config, &stopped, |listener: &CheckListener| {
@@ -92,7 +97,8 @@ async fn run(config: Arc<Config>, mut keeper: Keeper, metrics: Arc<Metrics>) -> 
         router(&config.limits, check, listener.reflection).add_service(grpc_health.clone())
     })?;
     let listening = addresses(&config, &listeners, &doors, probes.as_ref(), public.as_ref());
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), workers = workers.len(), listeners = listening, "started");
+    let (version, config_file, revision) = (env!("CARGO_PKG_VERSION"), file.display(), keeper.revision());
+    tracing::info!(version, %config_file, revision, workers = workers.len(), listeners = listening, "started");
 
     let names = config.listeners.check.iter().map(|listener| listener.name.as_str());
     let accepts = join_all(
@@ -196,20 +202,21 @@ fn addresses(
 
 async fn bind(config: &Config) -> Result<Vec<Listener>, Ended> {
     let mut listeners = Vec::new();
-    for listener in &config.listeners.check {
-        let bound = Listener::bind(&listener.address).await;
-        listeners.push(
-            bound
-                .map_err(|error| Ended::Bind { address: format!("{:?}", listener.address), why: error.to_string() })?,
-        );
+    for CheckListener { name, address, .. } in &config.listeners.check {
+        listeners.push(Listener::bind(address).await.map_err(|why| unbound(name, address, why))?);
     }
     Ok(listeners)
 }
 
-async fn plain(address: Option<std::net::SocketAddr>) -> Result<Option<TcpListener>, Ended> {
+async fn plain(name: &str, address: Option<SocketAddr>) -> Result<Option<TcpListener>, Ended> {
     let Some(address) = address else { return Ok(None) };
     let bound = TcpListener::bind(address).await;
-    bound.map(Some).map_err(|error| Ended::Bind { address: address.to_string(), why: error.to_string() })
+    bound.map(Some).map_err(|why| unbound(name, &ListenAddress::Tcp(address), why))
+}
+
+fn unbound(name: &str, address: &ListenAddress, why: io::Error) -> Ended {
+    let remedy = Listener::remedy(address, &why);
+    Ended::Bind { listener: name.to_owned(), address: address.clone(), why, remedy }
 }
 
 async fn serve_plain(name: &str, listener: Option<TcpListener>, routes: axum::Router) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::edge::serve;
+use crate::edge::{keeper, serve};
 use crate::operator::check;
 use crate::telemetry::log;
 use crate::telemetry::metrics::Metrics;
@@ -22,8 +22,11 @@ pub fn run(path: &Path, err: &mut impl Write) -> io::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
-    check::print(&prepared.warnings, err)?;
     let logs = log::start(prepared.config.log.level);
+    // As log lines: whoever cannot read them now is served all the same.
+    for warning in &prepared.warnings {
+        keeper::tell_warning(warning);
+    }
     let metrics = match Metrics::new() {
         Ok(metrics) => Arc::new(metrics),
         Err(error) => {
@@ -32,7 +35,7 @@ pub fn run(path: &Path, err: &mut impl Write) -> io::Result<ExitCode> {
         }
     };
     let sockets = serve::socket_paths(&prepared.config);
-    let ended = serve::serve(prepared.config, prepared.keeper, metrics);
+    let ended = serve::serve(path, prepared.config, prepared.keeper, metrics);
     for socket in sockets {
         if let Err(error) = std::fs::remove_file(&socket) {
             tracing::debug!(%error, "a socket file stays");

@@ -64,7 +64,18 @@ impl Node {
         };
         serde_saphyr::from_str_with_options(source, options).map_err(|error| {
             let at = position(error.location());
-            let what = format!("this is not YAML that can be read: {}", UserMessageFormatter.format_message(&error));
+            let said = UserMessageFormatter.format_message(&error);
+            let what = format!("this is not YAML that can be read: {said}");
+            if let Some(tab) = indenting_tab(source, at, said.contains("tab")) {
+                return Problem::at(
+                    file,
+                    source,
+                    tab.line,
+                    tab.column,
+                    what,
+                    "indent with spaces; YAML takes no tab there",
+                );
+            }
             let braces = is_at_brace(source, at);
             let remedy = if braces { QUOTE_BRACES } else { "write one YAML document, indented with spaces" };
             Problem::at(file, source, at.line, at.column, what, remedy)
@@ -118,6 +129,19 @@ fn position(location: Option<Location>) -> Position {
     let from_one = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).max(1);
     let (line, column) = location.map_or((1, 1), |location| (location.line(), location.column()));
     Position { line: from_one(line), column: from_one(column) }
+}
+
+/// The tab that indents a line and stopped YAML there, or a tab that it saw below: it may notice at the end of the value before.
+fn indenting_tab(source: &str, stopped: Position, saw_tab: bool) -> Option<Position> {
+    let lines = source.lines().enumerate().skip(stopped.line.saturating_sub(1));
+    let mut lines = lines.take(if saw_tab { usize::MAX } else { 1 });
+    lines.find_map(|(index, line)| {
+        let mut indent = line.chars().take_while(|each| each.is_whitespace());
+        let width = indent.clone().count();
+        let column = indent.position(|each| each == '\t')?.saturating_add(1);
+        let fits = saw_tab || stopped.column == width.saturating_add(1);
+        fits.then_some(Position { line: index.saturating_add(1), column })
+    })
 }
 
 /// Whether a brace with something before or after it is why YAML stopped here: `a{`, or `}a`.
@@ -210,6 +234,23 @@ impl<'de> Visitor<'de> for KindVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tab_that_indents_is_pointed_at() {
+        for (source, line, column) in [
+            ("a:\n\tb: 1\n", 2, 1),
+            ("a:\n  b: 1\n\tc: 2\n", 3, 1),
+            ("a: 1\n\n# about b\n\tb: 2\n", 4, 1),
+            ("a:\n  - b: 1\n  \tc: 2\n", 3, 3),
+        ] {
+            let told = Node::parse("keybound.yaml", source).map_err(|problem| {
+                let remedy = problem.remedy.contains("indent with spaces");
+                (problem.place.line, problem.place.column, remedy)
+            });
+            assert_eq!(told.err(), Some((line, column, true)), "{source}");
+        }
+        assert!(Node::parse("keybound.yaml", "a: b\tc\n").is_ok(), "inside a value a tab is text");
+    }
 
     #[test]
     fn what_is_not_one_small_yaml_document_is_refused() {

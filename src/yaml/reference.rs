@@ -67,7 +67,7 @@ fn value_words(property: &Value) -> String {
     if !choices.is_empty() {
         let words = choices.iter().map(|(choice, meaning)| match *meaning {
             "" => format!("`{choice}`"),
-            meaning => format!("`{choice}`: {meaning}"),
+            meaning => format!("`{choice}`: {}", one_line(meaning)),
         });
         return words.collect::<Vec<_>>().join("; ");
     }

@@ -102,6 +102,15 @@ async fn a_dead_issuer_takes_nobody_down_and_is_served_when_it_comes_back() {
     for request in [Feeding::of_url(&feeding), feeding.of_discovery()] {
         direct.check(&request, Encoding::Raw).await.denied("fault_keys_unavailable", 503);
     }
+    let failed = |issuer: String, words: &'static str| {
+        let told = told::line("a line in the log", feeding.lab.log(), |line| {
+            line["issuer"] == issuer.as_str() && line["message"].as_str().is_some_and(|said| said.contains(words))
+        });
+        let why = told["why"].as_str().expect("a cause");
+        assert!(why.contains(&format!("http://127.0.0.1:{}/", feeding.port)) && why.contains("refused"), "{told}");
+    };
+    failed(ISSUER.to_owned(), "could not be fetched and there are none");
+    failed(source::tenant(feeding.port), "could not be fetched and there are none");
     let source = Source::start(feeding.port);
     feeding.until_both_allowed().await;
     // It dies: decisions go on.
@@ -110,6 +119,7 @@ async fn a_dead_issuer_takes_nobody_down_and_is_served_when_it_comes_back() {
     let refused = feeding.loads("refused");
     feeding.ask().await;
     until("a fetch that fails", FETCH, || (feeding.loads("refused") >= refused + 2.0).then_some(()));
+    failed(ISSUER.to_owned(), "the last good ones stay");
     feeding.both_allowed().await;
 
     // A start while it is dead: what was fetched before is on disk.

@@ -41,6 +41,7 @@ async fn garbage_changes_nothing_and_is_told_with_its_place() {
     let lab = Lab::ready("garbage", &Plan::default());
     let edge = lab.edge();
     unchanged(&edge).await;
+    let served = told::line("a line in the log", lab.log(), |line| line["message"] == "started")["revision"].clone();
     let broken_policy = format!("{FORBID_READING}\npermit (principal, action ==");
     let invalid_policy = r#"@id("x") @reason("y") permit (principal, action, resource) when { context.nothing };"#;
     for (file, text, place) in [
@@ -66,6 +67,7 @@ async fn garbage_changes_nothing_and_is_told_with_its_place() {
         let found = told["place"].as_str().expect("a place");
         let position: Vec<_> = found.rsplit(':').take(2).map(str::parse::<u32>).collect();
         assert!(found.contains(&format!("/{place}")) && position.iter().all(Result::is_ok), "{file}: {told}");
+        assert!(served.is_string() && told["revision"] == served, "{file}: {told}");
         assert!(told["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()), "{told}");
         unchanged(&edge).await;
         match good {
@@ -75,6 +77,25 @@ async fn garbage_changes_nothing_and_is_told_with_its_place() {
         one_more(&lab, "bundle", "taken", taken);
     }
     unchanged(&edge).await;
+}
+
+#[tokio::test]
+async fn whoever_asks_for_another_look_is_told_that_nothing_is_new() {
+    let lab = Lab::ready("asked", &Plan::default());
+    let started = told::line("a line in the log", lab.log(), |line| line["message"] == "started");
+    let file = started["config_file"].as_str().expect("a file");
+    assert!(Path::new(file).is_file(), "{started}");
+    let quiet =
+        |line: &serde_json::Value| line["message"].as_str().is_some_and(|said| said.starts_with("looked again"));
+    // Polls say nothing.
+    let refused = loads(&lab, "bundle", "refused");
+    replace(&lab.policies().join("more.cedar"), "permit");
+    one_more(&lab, "bundle", "refused", refused);
+    let before = String::from_utf8(told::rest_of(lab.log(), 0)).expect("text");
+    assert!(!before.contains("looked again"), "{before}");
+    lab.keybound().signal(Signal::Hangup);
+    let told = told::line("a line in the log", lab.log(), quiet);
+    assert_eq!((&told["level"], &told["revision"]), (&json!("INFO"), &started["revision"]), "{told}");
 }
 
 #[tokio::test]

@@ -28,6 +28,24 @@ stale.
 | `public` | is for an operation that is declared public: nobody was proven |
 | `observed` | went on although it would have been denied: the API observes, `would_be` has the code. Nobody was proven, and no identity goes with it |
 | `answered` | asked for the API's metadata (RFC 9728), and was answered at once |
+
+## Answers that carry no decision
+
+Not every 4xx and 5xx is keybound's. `details` in the access log of the shipped Envoy (`%RESPONSE_CODE_DETAILS%`) says whose it
+is. Where it is neither `ext_authz_denied` nor `via_upstream`, Envoy answered by itself: the caller reads no problem document.
+`decision` is what the access log has beside it, `ext_authz.keybound.*` are Envoy's counters below `http.edge`.
+
+| `details` | status | `decision` | what happened | look at |
+|---|---|---|---|---|
+| `ext_authz_denied` | that of the code | the denial | keybound refused: the tables below. `answered` comes this way too | `code`, `decision_id` |
+| `ext_authz_error` at once | 503 | none | keybound is not there: stopped, not reachable, TLS refused, or Envoy's circuit breaker is open. keybound's log has no decision | the process, `/livez`; `cluster.keybound.health_check.failure`, `.upstream_cx_connect_fail`, `.upstream_rq_pending_overflow`; TLS: keybound's log has the handshakes that failed and the callers turned away |
+| `ext_authz_error` after the filter's `timeout` (0.25 s) | 503 | none | keybound did not answer in time. The request is not decided: a decision that came later is in keybound's log and was not used, and its proof may be spent | `cluster.keybound.upstream_rq_timeout`; CPU and throttling of keybound; whether the filter's `timeout` is above `limits.deadline_milliseconds`, so that lateness becomes `fault_deadline` |
+| `ext_authz_invalid` | 500 | `allowed` | keybound allowed, and Envoy refuses the header changes of the answer as a whole: the API did not see the request | `decoder_header_mutation_rules` against `upstream.identity_headers` and `upstream.strip_credentials`; `ext_authz.keybound.invalid` |
+| `route_not_found` | 404 | none | Envoy has no route for this host and path: keybound was not asked | `virtual_hosts[].domains` against `hosts` in `apis.yaml` |
+| `path_normalization_failed` | 400 | none | Envoy refuses the path (`%2F` and its kin) before anybody is asked | the client |
+| `upstream_reset_before_response_started{…}`, `no_healthy_upstream`; `response_timeout` | 503; 504 | `allowed` | keybound allowed, and the API did not answer | the API |
+
+The status of `ext_authz_error` is that of `status_on_error`; its body, like that of `ext_authz_invalid`, is empty.
 ";
 
 /// Denials that no row of the conformance table can provoke, and where they are shown instead.
