@@ -71,7 +71,7 @@ async fn other_requests_are_not_this_one() {
 }
 
 /// Frameworks take the path, the host or the mount point from these. What stands behind each name would be another request.
-const OTHER_WORDS: [(&str, &str); 15] = [
+const OTHER_WORDS: [(&str, &str); 24] = [
     ("X-Original-URL", "/items/8"),
     ("X-Rewrite-URL", "/items/8"),
     ("X-Original-URI", "/items/8"),
@@ -87,6 +87,16 @@ const OTHER_WORDS: [(&str, &str); 15] = [
     ("X-Original-Host", "nonce.example.com"),
     ("X-Host", "nonce.example.com"),
     ("Forwarded", "host=nonce.example.com;proto=http"),
+    ("X-Override-URL", "/items/8"),
+    ("X-Request-URI", "/items/8"),
+    ("X-Original-Forwarded-Host", "nonce.example.com"),
+    ("X-Forwarded-User", "root"),
+    ("Remote-User", "root"),
+    ("Ssl-Client-Cert", "x"),
+    // To CGI each of these is a spelling of a header of ours.
+    ("x.keybound.client", "root"),
+    ("x~keybound-client", "root"),
+    ("x.http.method.override", "DELETE"),
 ];
 
 #[tokio::test]
