@@ -59,7 +59,8 @@ pub struct Jwks {
     #[schemars(range(min = 1, max = 3_600))]
     pub cooldown_seconds: u64,
     /// How long the last good keys serve when they cannot be fetched, in seconds; not below `refresh_seconds`. Then tokens of
-    /// the issuer are denied with 503 (`fault_keys_unavailable`).
+    /// the issuer are denied with 503 (`fault_keys_unavailable`), as they are at once when the issuer publishes a sound set without a
+    /// usable key.
     #[schemars(range(min = 60, max = 604_800))]
     pub max_age_seconds: u64,
     /// A directory, which must exist, for the last good keys, so that a start does not depend on the issuer; none if absent.

@@ -16,8 +16,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::config::{self, Config, Jwks, KeySource, Url};
-use crate::decision::token::{KeyRemark, Keyring, RemarkKind};
+use crate::decision::token::{KeyRemark, Keyring, KeysRefused, RemarkKind};
+use crate::edge::files::{self, whole};
 use crate::edge::{clock, fetch, material};
+use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
 
 /// What became of an issuer's keys.
@@ -62,18 +64,27 @@ struct Feed {
     untried: Arc<AtomicUsize>,
 }
 
-/// The client for fetching cannot be made; says why.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct FeedsRefused(String);
+/// Why there are no new keys.
+enum NoKeys {
+    /// The set could not be had, or could not be read: nothing is said about the keys.
+    Unknown(String),
+    /// The issuer publishes a set without a key that verifies a token: it has withdrawn what it had.
+    Withdrawn(String),
+}
 
 impl Feeds {
-    /// The feeds of a config. `ca` is the content of `jwks.ca_file`.
+    /// The feeds of a config.
     ///
     /// # Errors
-    /// [`FeedsRefused`] if `ca` holds no PEM certificates.
-    pub fn new(config: &Config, ca: Option<&[u8]>) -> Result<Self, FeedsRefused> {
-        let client = fetch::client(ca).map_err(FeedsRefused)?;
+    /// `jwks.ca_file` cannot be read or holds no PEM certificates.
+    pub fn open(config: &Config) -> Result<Self, Problem> {
+        let path = config.jwks.ca_file.as_deref();
+        let read = |path| files::read(path, files::FILE_BYTES).map_err(|problem| config.where_named(path, problem));
+        let ca = path.map(read).transpose()?;
+        let client = fetch::client(ca.as_deref()).map_err(|error| {
+            let path = path.unwrap_or(Path::new("jwks.ca_file"));
+            whole(path, error, "give PEM certificates of CAs")
+        })?;
         let untried = Arc::new(AtomicUsize::new(0));
         let feed = |issuer: &config::Issuer| {
             let (discovery, url) = match &issuer.keys {
@@ -157,7 +168,20 @@ impl Feed {
                     self.remember(rules.cache_directory.as_deref(), &document, &secrets);
                     refresh
                 }
-                Err(why) => {
+                Err(NoKeys::Withdrawn(why)) => {
+                    lost_at = None;
+                    tracing::error!(
+                        issuer = self.issuer,
+                        why,
+                        "the issuer has withdrawn its keys: its tokens are denied"
+                    );
+                    self.forget(rules.cache_directory.as_deref());
+                    if news.send(KeyNews::Lost(self.issuer.clone())).await.is_err() {
+                        return;
+                    }
+                    cooldown.min(refresh)
+                }
+                Err(NoKeys::Unknown(why)) => {
                     let issuer = &self.issuer;
                     if lost_at.is_some() {
                         tracing::warn!(issuer, why, "keys could not be fetched; the last good ones stay");
@@ -195,15 +219,18 @@ impl Feed {
         }
     }
 
-    async fn fetch(&self, client: &Client) -> Result<(Arc<Keyring>, Vec<u8>), String> {
+    async fn fetch(&self, client: &Client) -> Result<(Arc<Keyring>, Vec<u8>), NoKeys> {
         let url = match (&self.url, self.discovery) {
             (Some(url), _) => url.clone(),
-            (None, true) => self.discover(client).await?,
-            (None, false) => return Err("there is no URL".to_owned()),
+            (None, true) => self.discover(client).await.map_err(NoKeys::Unknown)?,
+            (None, false) => return Err(NoKeys::Unknown("there is no URL".to_owned())),
         };
-        let document = fetch::document(client, url).await?;
-        let ring = Keyring::parse(&document).map_err(|refused| material::refusal(&document, &refused).what)?;
-        Ok((Arc::new(ring), document))
+        let document = fetch::document(client, url).await.map_err(NoKeys::Unknown)?;
+        match Keyring::parse(&document) {
+            Ok(ring) => Ok((Arc::new(ring), document)),
+            Err(refused @ KeysRefused::NoneUsable(_)) => Err(NoKeys::Withdrawn(refused.to_string())),
+            Err(refused) => Err(NoKeys::Unknown(material::refusal(&document, &refused).what)),
+        }
     }
 
     /// The `jwks_uri` of a document whose `issuer` is exactly the configured one (RFC 8414 §3.3).
@@ -227,6 +254,16 @@ impl Feed {
         }
         let uri = document.get("jwks_uri").and_then(Value::as_str).ok_or("the discovery document has no jwks_uri")?;
         config::key_url(uri, self.allow_loopback_http).map_err(|wrong| format!("jwks_uri {}", wrong.words().0))
+    }
+
+    /// What was withdrawn must not come back with the next start.
+    fn forget(&self, directory: Option<&Path>) {
+        let Some(path) = directory.map(|directory| cache_path(directory, &self.issuer)) else { return };
+        if path.exists()
+            && let Err(error) = std::fs::remove_file(path)
+        {
+            tracing::error!(issuer = self.issuer, %error, "withdrawn keys stay on disk");
+        }
     }
 
     /// A disk that is full or gone costs nothing now: the keys are served from memory.

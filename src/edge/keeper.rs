@@ -47,6 +47,7 @@ type Look = Result<(), Vec<Problem>>;
 enum Taken {
     Bundle { revision: String },
     Keys { issuer: String, keys: usize, digest: String },
+    Withdrawn { issuer: String, why: String },
     Trust,
     Nonces,
     Door { listener: String },
@@ -59,7 +60,7 @@ impl Keeper {
     /// Every problem of every file, with the warnings among them.
     pub fn start(config: Arc<Config>) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let one = |problem| vec![problem];
-        let mut feeds = material::feeds(&config).map_err(one)?;
+        let mut feeds = Feeds::open(&config).map_err(one)?;
         let mut keeper = Self {
             keys: feeds.remembered().into_iter().collect(),
             trust: None,
@@ -247,7 +248,15 @@ impl Keeper {
         if !self.is_news(issuer, &bytes) {
             return Ok(());
         }
-        let (ring, warnings) = material::keyring(path, &bytes).map_err(|problem| vec![problem])?;
+        let (ring, warnings) = match material::keyring(path, &bytes) {
+            Ok(read) => read,
+            // The issuer has withdrawn what it had; who has nothing yet is told so as an error.
+            Err(problem) if material::is_withdrawal(&bytes) && self.keys.remove(issuer).is_some() => {
+                self.taken.push(Taken::Withdrawn { issuer: issuer.to_owned(), why: problem.what });
+                return Ok(());
+            }
+            Err(problem) => return Err(vec![problem]),
+        };
         self.warnings.extend(warnings);
         let digest = material::digest_of(&ring);
         self.taken.push(Taken::Keys { issuer: issuer.to_owned(), keys: ring.len(), digest });
@@ -326,6 +335,9 @@ impl Taken {
         match self {
             Self::Bundle { revision } => tracing::info!(what, revision, "new files are served"),
             Self::Keys { issuer, keys, digest } => tracing::info!(what, issuer, keys, digest, "new files are served"),
+            Self::Withdrawn { issuer, why } => {
+                tracing::error!(what, issuer, why, "the issuer has withdrawn its keys: its tokens are denied");
+            }
             Self::Door { listener } => tracing::info!(what, listener, "new files are served"),
             Self::Trust | Self::Nonces => tracing::info!(what, "new files are served"),
         }

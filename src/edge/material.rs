@@ -12,7 +12,6 @@ use crate::decision::certificate::TrustBundle;
 use crate::decision::token::{KeyRemark, Keyring, KeysRefused};
 use crate::edge::door::DoorFiles;
 use crate::edge::files::{self, whole};
-use crate::edge::jwks::Feeds;
 use crate::problem::Problem;
 
 /// A JWK Set, at most: 128 RSA-8192 keys with certificates stay below it.
@@ -65,6 +64,12 @@ pub fn refusal(document: &[u8], refused: &KeysRefused) -> Refusal {
         Ok(Value::Array(_)) => because("it is an array", "name it: {\"keys\": [ … ]}"),
         Ok(_) => because("it is no JSON object", plain.remedy),
     }
+}
+
+/// Whether this is a sound JWK Set without a key that verifies a token: its issuer says that it has none.
+#[must_use]
+pub fn is_withdrawal(document: &[u8]) -> bool {
+    matches!(Keyring::parse(document), Err(KeysRefused::NoneUsable(_)))
 }
 
 /// Names a set of keys: SHA-256 over the `kid` and thumbprint of each, in whatever order the set has them; in hexadecimal.
@@ -120,20 +125,6 @@ pub fn nonce_keys(keys: &[(PathBuf, Vec<u8>)]) -> Result<Arc<NonceKeys>, Problem
     }
     let others = secrets.split_off(1);
     Ok(Arc::new(NonceKeys::new(secrets.first().map(Vec::as_slice).unwrap_or_default(), &others)))
-}
-
-/// What fetches keys.
-///
-/// # Errors
-/// `jwks.ca_file` cannot be read or holds no PEM certificates.
-pub fn feeds(config: &Config) -> Result<Feeds, Problem> {
-    let path = config.jwks.ca_file.as_deref();
-    let read = |path| files::read(path, files::FILE_BYTES).map_err(|problem| config.where_named(path, problem));
-    let ca = path.map(read).transpose()?;
-    Feeds::new(config, ca.as_deref()).map_err(|error| {
-        let path = path.unwrap_or(Path::new("jwks.ca_file"));
-        whole(path, error.to_string(), "give PEM certificates of CAs")
-    })
 }
 
 /// A directory for keys that does not exist costs the next start its keys; it is worth a word before.

@@ -194,7 +194,7 @@ async fn odd_answers_leave_the_last_good_keys() {
     let source = Source::start(feeding.port);
     feeding.lab.wait_until_ready();
     feeding.until_both_allowed().await;
-    for odd in Odd::ALL {
+    for odd in Odd::SILENT {
         let refused = feeding.loads("refused");
         source.answer(odd);
         feeding.ask().await;
@@ -217,6 +217,29 @@ async fn odd_answers_leave_the_last_good_keys() {
     feeding.lab.start_again();
     feeding.lab.wait_until_ready();
     feeding.both_allowed().await;
+}
+
+#[tokio::test]
+async fn an_issuer_that_withdraws_its_keys_is_trusted_no_more() {
+    let feeding = Feeding::started("withdrawn");
+    let source = Source::start(feeding.port);
+    feeding.lab.wait_until_ready();
+    feeding.until_both_allowed().await;
+    source.answer(Odd::NoKeys);
+    feeding.ask().await;
+    let direct = feeding.direct().await;
+    let begun = Instant::now();
+    while direct.check(&Feeding::of_url(&feeding), Encoding::Raw).await.slug != "fault_keys_unavailable" {
+        assert!(begun.elapsed() < FETCH, "the old keys are still good");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Nor does the next start know them, whose source is gone.
+    drop(source);
+    feeding.lab.keybound().kill();
+    feeding.lab.start_again();
+    feeding.lab.wait_until_ready();
+    let direct = feeding.direct().await;
+    direct.check(&Feeding::of_url(&feeding), Encoding::Raw).await.denied("fault_keys_unavailable", 503);
 }
 
 #[tokio::test]

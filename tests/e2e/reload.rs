@@ -195,7 +195,7 @@ async fn rotated_keys_are_served_and_old_ones_are_not() {
     let with_new_key = || dpop_of(ISSUER, "new", &keys().second);
     edge.send(&dpop().build()).await.allowed();
     edge.send(&with_new_key()).await.denied("token_key_unknown", 401);
-    for garbage in ["", "{}", "{\"keys\": []}", "{\"keys\": [{\"kty\": \"oct\", \"k\": \"AAAA\"}]}"] {
+    for garbage in ["", "{}", "{\"keys\": 1}"] {
         let (refused, seen) = (loads(&lab, "keys", "refused"), told::length(lab.log()));
         replace(&path, garbage);
         one_more(&lab, "keys", "refused", refused);
@@ -216,4 +216,15 @@ async fn rotated_keys_are_served_and_old_ones_are_not() {
     assert_eq!(denied.log_line()["issuer"], ISSUER, "whose token it was is told");
     assert_eq!(denied.log_line()["client"], json!(null), "who sent it is not known");
     edge.send(&with_new_key()).await.allowed();
+    // A sound set without a key that verifies anything says that there is none.
+    for withdrawn in ["{\"keys\": []}", "{\"keys\": [{\"kty\": \"oct\", \"k\": \"AAAA\"}]}"] {
+        let taken = loads(&lab, "keys", "taken");
+        replace(&path, withdrawn);
+        one_more(&lab, "keys", "taken", taken);
+        edge.send(&with_new_key()).await.denied("fault_keys_unavailable", 503);
+        let taken = loads(&lab, "keys", "taken");
+        rotate(&path);
+        one_more(&lab, "keys", "taken", taken);
+        edge.send(&with_new_key()).await.allowed();
+    }
 }
