@@ -182,16 +182,7 @@ impl Feed {
                     cooldown.min(refresh)
                 }
                 Err(NoKeys::Unknown(why)) => {
-                    let issuer = &self.issuer;
-                    if lost_at.is_some() {
-                        tracing::warn!(issuer, why, "keys could not be fetched; the last good ones stay");
-                    } else {
-                        tracing::warn!(
-                            issuer,
-                            why,
-                            "keys could not be fetched and there are none: its tokens are denied"
-                        );
-                    }
+                    self.tell_unknown(&why, lost_at.is_some());
                     cooldown.min(refresh)
                 }
             };
@@ -208,6 +199,15 @@ impl Feed {
                     }
                 }
             }
+        }
+    }
+
+    fn tell_unknown(&self, why: &str, some_are_left: bool) {
+        let issuer = &self.issuer;
+        if some_are_left {
+            tracing::warn!(issuer, why, "keys could not be fetched; the last good ones stay");
+        } else {
+            tracing::warn!(issuer, why, "keys could not be fetched and there are none: its tokens are denied");
         }
     }
 
