@@ -15,6 +15,7 @@ mod scan;
 mod schema;
 mod scope;
 mod verdict;
+mod vocabulary;
 mod written;
 
 pub(super) use lint::Names;
