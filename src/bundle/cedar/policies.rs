@@ -154,10 +154,26 @@ impl<'f> PolicyFile<'f> {
     fn read(name: &'f str, source: &'f str, taken: &mut Taken<'f>) -> Self {
         let mut file = Self { name, source, findings: Findings::new(name, source), policies: Vec::new() };
         let tokens = scan::tokens(source);
+        if name == GUARDRAILS && tokens.is_empty() {
+            file.no_guardrails();
+        }
         for statement in scan::statements(&tokens) {
             file.read_policy(statement, taken);
         }
         file
+    }
+
+    /// What is cut off may have been all guardrails.
+    fn no_guardrails(&mut self) {
+        let at = self.findings.offset(0);
+        if self.source.trim().is_empty() {
+            let remedy = "put the guardrails back, or say in a comment that there are to be none";
+            self.findings.error(at, "the file of guardrails is empty", remedy);
+        } else {
+            let what =
+                "there is no guardrail: what other policies permit is forbidden by nothing that outlasts observe mode";
+            self.findings.warning(at, what, "if that is meant, it may stay so; if not, put the guardrails back");
+        }
     }
 
     fn read_policy(&mut self, statement: &[Token<'f>], taken: &mut Taken<'f>) {
