@@ -193,8 +193,53 @@ fn check_names_the_place_and_the_remedy_of_everything_that_is_broken() {
 }
 
 #[test]
+fn check_warns_of_what_forbids_nothing() {
+    for (from, to, place, words) in [
+        ("method != \"none\"", "method != \"nome\"", "10:86", "did you mean \"none\"?"),
+        ("sensitivity == \"high\"", "sensitivity == \"High\"", "9:32", "did you mean \"high\"?"),
+        ("kind == \"agent\"", "kind == \"agemt\"", "20:26", "did you mean \"agent\"?"),
+        (
+            "when { principal.kind",
+            "when { context has certificate && principal.kind",
+            "20:16",
+            "cannot apply to a request without a client certificate",
+        ),
+    ] {
+        let directory = good();
+        change(&directory, "policies/guardrails.cedar", from, to);
+        let output = keybound(&directory, "check");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{to}: {said}");
+        for expected in ["warning: ", words, &format!("--> policies/guardrails.cedar:{place}")] {
+            assert!(said.contains(expected), "`{expected}` is missing: {to}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_policy_that_nests_without_end_is_refused_and_an_empty_file_of_guardrails_too() {
+    for count in [3_000, 60_000] {
+        let directory = good();
+        let nested = format!("context{} == 1 && context.token.age_seconds", "[\"a\"]".repeat(count));
+        change(&directory, "policies/payments.cedar", "context.token.age_seconds", &nested);
+        let output = keybound(&directory, "check");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("--> policies/payments.cedar:34:") && said.contains("nests too deep"));
+    }
+    let directory = good();
+    fs::write(directory.path().join("policies/guardrails.cedar"), "").unwrap();
+    let output = keybound(&directory, "check");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("--> policies/guardrails.cedar:1:1") && said.contains("is empty"), "{said}");
+}
+
+#[test]
 fn a_missing_file_is_named() {
-    for file in ["keybound.yaml", "keys.json", "policies/apis.yaml", "policies/schema.cedarschema"] {
+    for file in
+        ["keybound.yaml", "keys.json", "policies/apis.yaml", "policies/schema.cedarschema", "policies/guardrails.cedar"]
+    {
         let directory = good();
         fs::remove_file(directory.path().join(file)).unwrap();
         let output = keybound(&directory, "check");

@@ -104,6 +104,7 @@ fn missing(files: &BTreeMap<String, Vec<u8>>) -> Vec<Problem> {
         (SCHEMA, "the types and actions that policies are written against"),
         (APIS, "the inventory of APIs"),
         (CLIENTS, "the registry of clients, `clients: []` if there is none"),
+        (GUARDRAILS, "what nobody may do, whatever else is written; a comment if there is nothing of the kind"),
     ] {
         if !files.contains_key(name) {
             problems.push(absent(name, purpose));

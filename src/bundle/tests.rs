@@ -279,8 +279,8 @@ fn files_that_are_missing_or_that_nobody_reads_are_told() {
             .map(|problem| problem.place.file.clone())
             .collect::<Vec<_>>()
     };
-    assert_eq!(only("main.cedar"), ["apis.yaml", "clients.yaml", "schema.cedarschema"]);
-    assert_eq!(only("apis.yaml"), ["clients.yaml", "policies.cedar", "schema.cedarschema"]);
+    assert_eq!(only("main.cedar"), ["apis.yaml", "clients.yaml", "guardrails.cedar", "schema.cedarschema"]);
+    assert_eq!(only("apis.yaml"), ["clients.yaml", "guardrails.cedar", "policies.cedar", "schema.cedarschema"]);
 
     let with = |name: &str| load_in(&bundle(&[(name, "")]), |_| {}).map(|(_, warnings)| warnings.len());
     for (name, what) in

@@ -18,59 +18,107 @@ const MAX_TYPES: usize = 4_000;
 const MAX_GROUP_LEVELS: usize = 16;
 const MAX_ENTITIES: usize = 64;
 
-/// The operators that are open at one bracket, weakest first; what binds stronger ends with a weaker one.
+/// What stands between two brackets, without what is within brackets there. Operators by rank, weakest first: an operator
+/// has operands of the ranks behind its own.
 #[derive(Clone, Copy, Default)]
-struct Level([usize; 6]);
+struct Level {
+    operators: [usize; RANKS],
+    /// The deepest operand, so far, of the operators of each rank; and the deepest of what is within brackets, at the end.
+    operands: [usize; RANKS],
+}
+
+const RANKS: usize = 6;
 
 impl Level {
-    fn rank(token: &Token<'_>) -> Option<usize> {
+    /// The rank of an operator, and whether it nests: `then` only ends an operand.
+    fn rank(token: &Token<'_>) -> Option<(usize, bool)> {
         Some(match token.text {
-            "if" | "when" | "unless" => 0,
-            "|" => 1,
-            "&" => 2,
-            "=" | "<" | ">" | "in" | "has" | "like" | "is" | "then" | "else" => 3,
-            "+" | "-" | "*" => 4,
-            "." | "!" => 5,
+            "if" | "when" | "unless" => (0, true),
+            "then" | "else" => (0, false),
+            "|" => (1, true),
+            "&" => (2, true),
+            "=" | "<" | ">" | "in" | "has" | "like" | "is" => (3, true),
+            "+" | "-" | "*" => (4, true),
+            "." | "!" => (5, true),
             _ => return None,
         })
     }
 
-    fn add(&mut self, rank: usize) {
-        for (each, count) in self.0.iter_mut().enumerate().skip(rank) {
-            *count = if each == rank { count.saturating_add(1) } else { 0 };
+    fn add(&mut self, rank: usize, nests: bool) {
+        let operand = self.depth_behind(rank);
+        for (each, (operators, operands)) in self.operators.iter_mut().zip(&mut self.operands).enumerate() {
+            if each == rank {
+                *operators = operators.saturating_add(usize::from(nests));
+                *operands = operand.max(*operands);
+            } else if each > rank {
+                (*operators, *operands) = (0, 0);
+            }
         }
     }
 
-    fn depth(self) -> usize {
-        self.0.iter().fold(BRACKET, |sum, count| sum.saturating_add(*count))
+    /// What is within brackets is an operand of the strongest operators.
+    fn add_brackets(&mut self, depth: usize) {
+        if let Some(operands) = self.operands.last_mut() {
+            *operands = depth.saturating_add(BRACKET).max(*operands);
+        }
+    }
+
+    /// Of the operand that is read: any of its operators may be around its first operand, or around its last.
+    fn depth_behind(&self, rank: usize) -> usize {
+        let behind = self.operators.iter().zip(&self.operands).skip(rank.saturating_add(1)).rev();
+        behind.fold(0, |depth, (operators, operands)| depth.max(*operands).saturating_add(*operators))
+    }
+
+    fn depth(&self) -> usize {
+        let [operators, ..] = self.operators;
+        let [operands, ..] = self.operands;
+        self.depth_behind(0).max(operands).saturating_add(operators)
+    }
+
+    /// How deep a bracket is that opens here.
+    fn around(&self) -> usize {
+        self.operators.iter().fold(BRACKET, |sum, count| sum.saturating_add(*count))
     }
 }
 
 /// Where a policy becomes too deep.
 pub(super) fn too_deep<'t, 's>(policy: &'t [Token<'s>]) -> Option<&'t Token<'s>> {
     let mut level = Level::default();
-    let mut around: Vec<Level> = Vec::new();
-    let mut outside = 0usize;
+    // Each with the deepest of what commas have ended there.
+    let mut around: Vec<(Level, usize)> = Vec::new();
+    let (mut outside, mut ended) = (0usize, 0usize);
     let mut before: Option<&Token<'_>> = None;
+    let mut after_operand = false;
     for token in policy {
+        // A keyword is a name behind these.
+        let named = before.is_some_and(|before| before.is(".") || before.is("::"));
+        let operator = Level::rank(token).filter(|_| !named);
         if is_open(token) {
-            outside = outside.saturating_add(level.depth());
-            around.push(core::mem::take(&mut level));
+            // An index or a call nests as `.` does.
+            if after_operand {
+                level.add(RANKS.saturating_sub(1), true);
+            }
+            outside = outside.saturating_add(level.around());
+            around.push((core::mem::take(&mut level), core::mem::take(&mut ended)));
         } else if is_close(token) {
-            level = around.pop().unwrap_or_default();
-            outside = outside.saturating_sub(level.depth());
+            let within = level.depth().max(ended);
+            (level, ended) = around.pop().unwrap_or_default();
+            outside = outside.saturating_sub(level.around());
+            level.add_brackets(within);
         } else if token.is(",") {
+            ended = level.depth().max(ended);
             level = Level::default();
-        } else if let Some(rank) = Level::rank(token) {
+        } else if let Some((rank, nests)) = operator {
             // `||` is two tokens, and one operator.
             let second = before.is_some_and(|before| before.text == token.text && before.end() == token.at);
             if !(second && matches!(rank, 1..=3)) {
-                level.add(rank);
+                level.add(rank, nests);
             }
         }
-        if outside.saturating_add(level.depth()) > MAX_POLICY_DEPTH {
+        if outside.saturating_add(level.depth().max(ended)) > MAX_POLICY_DEPTH {
             return Some(token);
         }
+        after_operand = is_close(token) || (token.name().is_some() && operator.is_none());
         before = Some(token);
     }
     None
@@ -136,11 +184,11 @@ fn too_many_levels<'t, 's>(tokens: &'t [Token<'s>]) -> Option<&'t Token<'s>> {
     None
 }
 
-fn is_open(token: &Token<'_>) -> bool {
+pub(super) fn is_open(token: &Token<'_>) -> bool {
     ["(", "[", "{"].iter().any(|open| token.is(open))
 }
 
-fn is_close(token: &Token<'_>) -> bool {
+pub(super) fn is_close(token: &Token<'_>) -> bool {
     [")", "]", "}"].iter().any(|close| token.is(close))
 }
 
@@ -173,6 +221,31 @@ mod tests {
             assert!(deep(&policy(&link.repeat(1_000))).is_some(), "{link}");
         }
         assert!(deep(&format!("forbid (principal, action, resource) {};", "when { true } ".repeat(1_000))).is_some());
+    }
+
+    #[test]
+    fn what_follows_an_operand_is_as_deep_as_what_goes_before_it() {
+        let policy = |body: &str| format!("forbid (principal, action, resource) when {{ {body} }};");
+        for link in
+            [".a", "[\"a\"]", ".f()", "(1)", ".in", ".in[\"a\"]", "[\"a\"].has", " + 1", " && a", "[if a then 1else b]"]
+        {
+            let chain = |count: usize| deep(&policy(&format!("context{}", link.repeat(count))));
+            assert_eq!(chain(120), None, "{link}");
+            assert!(chain(400).is_some(), "{link}");
+        }
+        // Each bracket is around a chain of its own.
+        for link in [".a", "[1]", " + 1", " || a"] {
+            let chains = format!("{})", link.repeat(20)).repeat(50);
+            assert!(deep(&policy(&format!("{}1{chains}", "(".repeat(50)))).is_some(), "{link}");
+        }
+        // A chain of each rank is around the first operand of the next one.
+        let each = |count: usize| [".a", " * 1", " == 1", " && a", " || a"].map(|link| link.repeat(count)).concat();
+        assert_eq!(deep(&policy(&format!("a{}", each(70)))), None);
+        assert!(deep(&policy(&format!("a{}", each(90)))).is_some());
+        // A list is as deep as the deepest in it.
+        let deepest = ".a".repeat(300);
+        assert_eq!(deep(&policy(&format!("[a{deepest}, 1]"))), None);
+        assert!(deep(&policy(&format!("[a{deepest}, 1]{deepest}"))).is_some());
     }
 
     #[test]

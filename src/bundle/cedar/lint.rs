@@ -1,5 +1,5 @@
 //! What Cedar allows and nobody means: names of clients and APIs that do not exist, and a `forbid` that only those meet
-//! who bring a claim.
+//! who bring a claim or a certificate.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,6 +7,7 @@ use cedar_policy::{Effect, EntityUid};
 use serde_json::Value;
 
 use super::scan::Token;
+use super::vocabulary::Vocabulary;
 use super::written::{WrittenPolicy, path};
 use crate::decision::client::{ClientId, Registration};
 use crate::decision::route::Api;
@@ -19,6 +20,7 @@ pub(in crate::bundle) struct Names<'a> {
     apis: Option<HashSet<&'a str>>,
     clients: Option<&'a HashMap<ClientId, Registration>>,
     issuers: Vec<&'a str>,
+    vocabulary: Vocabulary<'a>,
     /// Whether some API accepts clients that are not registered.
     any_client: bool,
 }
@@ -33,16 +35,19 @@ impl<'a> Names<'a> {
         Self {
             apis: apis.map(|apis| apis.iter().map(|api| api.id.as_str()).collect()),
             clients,
+            vocabulary: Vocabulary::of(apis, clients),
             issuers: issuers.iter().map(|rules| rules.issuer.as_str()).collect(),
             any_client: apis.is_none_or(|apis| apis.iter().any(|api| !api.registered_clients)),
         }
     }
 
-    /// Checks every entity that a policy names: a `forbid` about one that does not exist forbids nothing.
+    /// Checks every entity that a policy names, and every text that it compares with: a `forbid` about one that does not
+    /// exist forbids nothing.
     pub(super) fn check(&self, written: &WrittenPolicy<'_>, findings: &mut Findings<'_>) {
         let mut literals = written.policy.entity_literals();
         literals.sort_unstable_by_key(ToString::to_string);
         literals.dedup();
+        self.vocabulary.check(written, findings);
         for literal in literals {
             let id = literal.id().unescaped().to_owned();
             let at = findings.offset(place(written, &literal));
@@ -93,8 +98,8 @@ fn place(written: &WrittenPolicy<'_>, literal: &EntityUid) -> usize {
     tokens.find(|token| token.literal() == Some(id.as_str())).map_or_else(|| written.effect_at(), |token| token.at)
 }
 
-/// Warns of a `forbid` whose conditions can only hold when an optional claim is there: whoever gets a token without that
-/// claim is not forbidden.
+/// Warns of a `forbid` whose conditions can only hold when something is there that the sender can leave out, such as an
+/// optional claim: whoever comes without it is not forbidden.
 pub(super) fn check_forbid(written: &WrittenPolicy<'_>, findings: &mut Findings<'_>) {
     if written.policy.effect() != Effect::Forbid {
         return;
@@ -103,26 +108,31 @@ pub(super) fn check_forbid(written: &WrittenPolicy<'_>, findings: &mut Findings<
         let needs = Needs::of(&condition.body);
         if condition.must_hold { needs.to_hold } else { needs.to_fail }
     });
-    let Some(claim) = needed else { return };
-    // The `has` that names the claim: `has claim`, or `has token.claims.claim`.
+    let Some(needed) = needed else { return };
+    let (record, name) = needed.rsplit_once('.').unwrap_or(("context", &needed));
+    // The `has` that names it: `has claim`, or `has token.claims.claim`.
     let names_it = |index: usize| {
         let after = written.tokens.iter().skip(index.saturating_add(1));
         let path = after.take_while(|token| token.is(".") || token.name().is_some());
-        path.filter_map(Token::name).any(|name| name == claim)
+        path.filter_map(Token::name).any(|each| each == name)
     };
     let mut tests = written.tokens.iter().enumerate().filter(|(_, token)| token.is("has"));
     let at = tests.find(|(index, _)| names_it(*index)).map_or_else(|| written.effect_at(), |(_, token)| token.at);
+    let without = match name {
+        "certificate" => "a request without a client certificate".to_owned(),
+        "peer_ip" => "a request whose peer has no address".to_owned(),
+        claim => format!("a token without the claim `{claim}`"),
+    };
     findings.warning(
         findings.offset(at),
-        format!("this forbid cannot apply to a token without the claim `{claim}`"),
+        format!("this forbid cannot apply to {without}"),
         format!(
-            "if that is not meant, turn it round: forbid … unless {{ context.token.claims has {claim} && … }}, with what \
-             the claim must say"
+            "if that is not meant, turn it round: forbid … unless {{ {record} has {name} && … }}, with what it must say"
         ),
     );
 }
 
-/// A claim without which an expression cannot be true, and one without which it cannot be false.
+/// What an expression cannot be true without, and what it cannot be false without; as its path.
 #[derive(Default)]
 struct Needs {
     to_hold: Option<String>,
@@ -137,7 +147,7 @@ impl Needs {
         };
         let side = |name: &str| arguments.get(name).map(Self::of).unwrap_or_default();
         match operator.as_str() {
-            "has" => Self { to_hold: tested_claim(arguments), to_fail: None },
+            "has" => Self { to_hold: tested(arguments), to_fail: None },
             "!" => {
                 let inner = side("arg");
                 Self { to_hold: inner.to_fail, to_fail: inner.to_hold }
@@ -177,15 +187,18 @@ impl Needs {
     }
 }
 
-/// The claim whose presence is tested: `context.token.claims has x`, however it is split.
-fn tested_claim(test: &Value) -> Option<String> {
+/// What a test for presence asks for, however it is split, if the sender can leave it out: `context.token.claims has x`.
+fn tested(test: &Value) -> Option<String> {
     let mut path = path(test.get("left")?)?;
     // One name, or `has a.b.c`.
     let names = test.get("attr")?;
     path.extend(names.as_str());
     path.extend(names.as_array().into_iter().flatten().filter_map(Value::as_str));
-    match path.as_slice() {
-        ["context", "token", "claims", claim, ..] => Some((*claim).to_owned()),
-        _ => None,
-    }
+    let length = match path.as_slice() {
+        ["context", "token", "claims", _, ..] => 4,
+        ["context", "certificate", ..] => 2,
+        ["context", "http", "peer_ip"] => 3,
+        _ => return None,
+    };
+    Some(path.get(..length)?.join("."))
 }

@@ -14,6 +14,8 @@ mod report;
 mod scan;
 mod schema;
 mod scope;
+mod verdict;
+mod vocabulary;
 mod written;
 
 pub(super) use lint::Names;
@@ -22,6 +24,11 @@ pub(super) use reach::Places;
 #[cfg(test)]
 pub(super) use schema::ReadSchema;
 pub(super) use schema::read;
+
+#[cfg(test)]
+pub(super) fn is_too_deep(policy: &str) -> bool {
+    bounds::too_deep(&scan::tokens(policy)).is_some()
+}
 
 /// An action that applies to something.
 pub(super) struct Action {

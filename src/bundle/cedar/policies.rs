@@ -7,6 +7,7 @@ use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationError, Validat
 use super::reach::{self, Places};
 use super::scan::{self, Token};
 use super::schema::ReadSchema;
+use super::verdict::{Kinds, Probe};
 use super::written::WrittenPolicy;
 use super::{bounds, lint, report};
 use crate::bundle::files::{GUARDRAILS, is_policy_file};
@@ -64,9 +65,27 @@ impl<'f> Policies<'f> {
                 self.report(warning.policy_id(), warning, |_| None);
             }
         }
+        let reported = told.into_iter().map(|(id, _)| id).collect();
+        self.check_verdicts(schema, &reported);
         for file in &mut self.files {
             for written in &file.policies {
                 lint::check_forbid(written, &mut file.findings);
+            }
+        }
+    }
+
+    /// Refuses what the validator reported nothing about and did not judge either.
+    fn check_verdicts(&mut self, schema: &ReadSchema, reported: &HashSet<PolicyId>) {
+        let kinds = Kinds::of(&schema.schema);
+        for file in &mut self.files {
+            for written in file.policies.iter().filter(|written| !reported.contains(written.policy.id())) {
+                if !Probe::of(written, file.source).is_judged(&kinds) {
+                    file.findings.error(
+                        file.findings.offset(written.effect_at()),
+                        "Cedar gave no verdict on this policy: it is too much for its type checker",
+                        "write several policies, each with a part of the conditions",
+                    );
+                }
             }
         }
     }
@@ -135,10 +154,26 @@ impl<'f> PolicyFile<'f> {
     fn read(name: &'f str, source: &'f str, taken: &mut Taken<'f>) -> Self {
         let mut file = Self { name, source, findings: Findings::new(name, source), policies: Vec::new() };
         let tokens = scan::tokens(source);
+        if name == GUARDRAILS && tokens.is_empty() {
+            file.no_guardrails();
+        }
         for statement in scan::statements(&tokens) {
             file.read_policy(statement, taken);
         }
         file
+    }
+
+    /// What is cut off may have been all guardrails.
+    fn no_guardrails(&mut self) {
+        let at = self.findings.offset(0);
+        if self.source.trim().is_empty() {
+            let remedy = "put the guardrails back, or say in a comment that there are to be none";
+            self.findings.error(at, "the file of guardrails is empty", remedy);
+        } else {
+            let what =
+                "there is no guardrail: what other policies permit is forbidden by nothing that outlasts observe mode";
+            self.findings.warning(at, what, "if that is meant, it may stay so; if not, put the guardrails back");
+        }
     }
 
     fn read_policy(&mut self, statement: &[Token<'f>], taken: &mut Taken<'f>) {

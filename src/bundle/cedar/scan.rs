@@ -55,6 +55,9 @@ fn next(rest: &str) -> (usize, bool) {
         (until(|character| matches!(character, '\n' | '\r')), false)
     } else if first == '"' {
         (literal_length(rest), true)
+    } else if first.is_ascii_digit() {
+        // A number ends where a word begins: `1else`.
+        (until(|character| !character.is_ascii_digit()), true)
     } else if is_word(first) {
         (until(|character| !is_word(character)), true)
     } else if rest.starts_with("::") {
@@ -121,6 +124,12 @@ mod tests {
         let (annotations, rest) = annotations(&tokens);
         assert_eq!(annotations.iter().map(|each| (each.name, each.at)).collect::<Vec<_>>(), [("id", 8)]);
         assert!(rest.first().is_some_and(|token| token.is("permit")));
+    }
+
+    #[test]
+    fn a_number_ends_where_a_word_begins() {
+        let texts: Vec<_> = tokens("12else b1 + 3").iter().map(|token| token.text).collect();
+        assert_eq!(texts, ["12", "else", "b1", "+", "3"]);
     }
 
     #[test]

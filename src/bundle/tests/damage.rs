@@ -174,3 +174,57 @@ fn a_schema_that_nests_without_end_is_refused_and_does_not_end_the_process() {
         assert!(told.iter().all(|problem| problem.what.contains(what) && problem.place.line > 16), "{told:#?}");
     }
 }
+
+/// What goes wrong with the policy `deep` when it is asked about a request, on a stack as small as a worker's. The bundle
+/// is dropped there.
+fn asked_on_a_small_stack(bundle: crate::decision::snapshot::Bundle) -> Vec<String> {
+    use cedar_policy::{Authorizer, Context, Request};
+    let ask = move || {
+        let (policies, entities) = bundle.policies.slice("notes.add").unwrap();
+        let context = serde_json::json!({ "http": { "method": "POST", "host": "notes.test" } });
+        let context = Context::from_json_value(context, None).unwrap();
+        let uid = |text: &str| text.parse().unwrap();
+        let (principal, action) = (uid("Anonymous::\"anonymous\""), uid("Action::\"notes.add\""));
+        let request = Request::new(principal, action, uid("Api::\"notes\""), context, None).unwrap();
+        let response = Authorizer::new().is_authorized(&request, policies, entities);
+        response.diagnostics().errors().map(ToString::to_string).collect()
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(ask).unwrap().join().unwrap()
+}
+
+#[test]
+fn the_deepest_policy_is_judged_evaluated_and_dropped() {
+    // What is repeated on both sides, and around what.
+    let host = "context.http.host == \"notes.test\"";
+    let wrong = "context.http.host == 1";
+    for (first, open, close, end, wrong) in [
+        (host, "", " && context.http.host != \"items.test\"", "", wrong),
+        ("1", "", " + 0", " == 1", "\"1\""),
+        (host, "(", " && true)", "", wrong),
+        (host, "!(", ")", "", wrong),
+        (host, "if ", " then true else false", "", wrong),
+        (host, "[", "].contains(true)", "", wrong),
+        (host, "{a: ", "}[\"a\"]", "", wrong),
+    ] {
+        let text = |first: &str, count: usize| {
+            let (open, close) = (open.repeat(count), close.repeat(count));
+            with_condition(&format!("{open}{first}{close}{end}"))
+                .replace("action, resource) when { ", "action == Action::\"notes.add\", resource) when { ")
+        };
+        let is_deep = |count: usize| {
+            let text = text(first, count);
+            crate::bundle::cedar::is_too_deep(text.get(good("main.cedar").len()..).unwrap())
+        };
+        let most = (20..400).find(|count| is_deep(*count)).unwrap() - 1;
+        assert!(most >= 50, "{close}: {most}");
+        let told = |text: &str| load_in(&bundle(&[("main.cedar", text)]), |_| {});
+        let (loaded, _) = told(&text(first, most)).unwrap_or_else(|problems| panic!("{close}: {problems:#?}"));
+        // Without optimisation Cedar needs so much more stack that it may give up, which denies.
+        let gives_up = |error: &String| cfg!(debug_assertions) && error.contains("`deep`: recursion limit reached");
+        let errors = asked_on_a_small_stack(loaded);
+        assert!(errors.iter().all(gives_up), "{close}: {errors:#?}");
+        // Whatever is wrong at the deepest point is found.
+        let problems = told(&text(wrong, most)).err().unwrap();
+        assert!(problems.len() == 1 && !problems[0].what.contains("verdict"), "{close}: {problems:#?}");
+    }
+}

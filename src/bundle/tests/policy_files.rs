@@ -1,6 +1,6 @@
 //! The policies: each refusal is one change from the good bundle, and has an allowed twin.
 
-use super::{GUARDRAILS, MAIN, bundle, load_in, refuse, row, take};
+use super::{GUARDRAILS, MAIN, SCHEMA, bundle, load_in, refuse, row, take, warn};
 
 const S: &str = "schema.cedarschema";
 const M: &str = "main.cedar";
@@ -264,4 +264,98 @@ fn a_forbid_that_only_those_meet_who_bring_a_claim_is_told() {
             assert_eq!((warning.place.line, Some(warning.place.column)), (4, column), "{warning}");
         }
     }
+}
+
+#[test]
+fn a_forbid_that_only_those_meet_who_bring_a_certificate_or_an_address_is_told() {
+    let schema = SCHEMA
+        .replace(
+            "type Http = {",
+            "type Certificate = { thumbprint: String, spiffe_id?: String };\ntype Http = { peer_ip?: ipaddr,",
+        )
+        .replace("proof?: Proof, http: Http", "proof?: Proof, certificate?: Certificate, http: Http");
+    let scope = "forbid (principal, action == Action::\"notes.add\", resource)";
+    for (condition, told) in [
+        ("when { context ^has certificate && context.certificate.thumbprint != \"a\" };", "a client certificate"),
+        (
+            "when { context ^has certificate.spiffe_id && context.certificate.spiffe_id != \"a\" };",
+            "a client certificate",
+        ),
+        ("when { context.http ^has peer_ip && !context.http.peer_ip.isLoopback() };", "has no address"),
+        ("when { context ^has http.peer_ip && !context.http.peer_ip.isLoopback() };", "has no address"),
+        ("unless { context has certificate && context.certificate.thumbprint == \"a\" };", ""),
+        ("unless { context.http has peer_ip && context.http.peer_ip.isLoopback() };", ""),
+        ("when { !(context has certificate) };", ""),
+        ("when { context has certificate || context.http has peer_ip };", "a client certificate"),
+    ] {
+        let text = format!("{GUARDRAILS}@id(\"a\") @reason(\"r\") {scope}\n{condition}\n");
+        let place = condition.find('^').map(|offset| (6, offset + 1));
+        let changed = [(G, text.replace('^', "")), ("schema.cedarschema", schema.clone())];
+        let changed: Vec<_> = changed.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let (_, warnings) =
+            load_in(&bundle(&changed), |_| {}).unwrap_or_else(|problems| panic!("{condition}: {problems:#?}"));
+        assert_eq!(warnings.len(), usize::from(!told.is_empty()), "{condition}: {warnings:#?}");
+        for warning in warnings {
+            assert!(warning.what.contains(told) && warning.remedy.contains("unless { context"), "{warning}");
+            assert!(place.is_none_or(|place| place == (warning.place.line, warning.place.column)), "{warning}");
+        }
+    }
+}
+
+#[test]
+fn a_comparison_that_never_holds_is_told() {
+    let clause = "when { principal.kind == \"agent\" };";
+    let proof = "context has proof && context.proof.method";
+    let never = |condition: &str, what: &str, remedy: &str| {
+        warn(G, clause, &condition.replace("$p", proof), what, remedy);
+    };
+    never(
+        "when { context.http.method == ^\"post\" };",
+        "`context.http.method` is never \"post\"",
+        "did you mean \"POST\"?",
+    );
+    never(
+        "when { ^\"DELETE\" == context.http.method };",
+        "never \"DELETE\"",
+        "it is one of: GET, HEAD, POST; correct it",
+    );
+    never("when { context.http.host == ^\"Notes.test\" };", "never \"Notes.test\"", "did you mean \"notes.test\"?");
+    never("when { resource.sensitivity == ^\"hgh\" };", "`resource.sensitivity` is never", "did you mean \"high\"?");
+    never("when { principal.kind == ^\"partnr\" };", "`principal.kind` is never", "did you mean \"partner\"?");
+    never("unless { $p != ^\"nome\" };", "`context.proof.method` is never", "did you mean \"none\"?");
+    never(
+        "unless { context has proof && [\"mtls\", ^\"tls\"].contains(context.proof.method) };",
+        "never \"tls\"",
+        "\"mtls\"?",
+    );
+    never("unless { ^\"HTTP\" == context[\"http\"][\"method\"] || false };", "never \"HTTP\"", "one of");
+    // The one that is compared, of two that are alike; each once.
+    never("when { principal.issuer == \"servise\" && principal.kind == ^\"servise\" };", "`principal.kind`", "service");
+    never(
+        "when { context.http.host == ^\"a\" || \"b\" == \"a\" || \"a\" == context.http.host };",
+        "never \"a\"",
+        "one of",
+    );
+    for fine in [
+        "when { [\"GET\", \"POST\"].contains(context.http.method) && resource.sensitivity != \"high\" };",
+        "when { principal.kind == \"service\" || principal.kind == \"partner\" || principal.kind == \"agent\" };",
+        "unless { $p != \"none\" };",
+        "when { context.http.host == \"items.test\" || principal.issuer == \"nobody\" };",
+    ] {
+        take(G, clause, &fine.replace("$p", proof));
+    }
+}
+
+#[test]
+fn a_bundle_that_may_have_lost_its_guardrails_is_refused() {
+    for lost in ["", " \n\n"] {
+        let problems = load_in(&bundle(&[(G, lost)]), |_| {}).err().unwrap();
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        let problem = &problems[0];
+        assert_eq!((problem.place.file.as_str(), problem.place.line, problem.place.column), (G, 1, 1), "{problem}");
+        assert!(problem.what.contains("is empty") && problem.remedy.contains("comment"), "{problem}");
+    }
+    // Who means it says so, and is told what it means.
+    let (_, warnings) = load_in(&bundle(&[(G, "// None: every policy may be relaxed.\n")]), |_| {}).unwrap();
+    assert!(warnings.len() == 1 && warnings[0].what.contains("there is no guardrail"), "{warnings:#?}");
 }

@@ -13,7 +13,7 @@ issuers: [{ issuer: https://as.test, keys: { file: keys.json }, audiences: [a], 
 ";
 const KEY: &str = r#""kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo""#;
 /// As small as a bundle can be.
-const BUNDLE: [(&str, &str); 4] = [
+const BUNDLE: [(&str, &str); 5] = [
     (
         "schema.cedarschema",
         "entity Client = { issuer: String, client_id: String, registered: Bool, kind: String, purposes: Set<String> };
@@ -39,6 +39,10 @@ action \"items.read\" appliesTo {
 ",
     ),
     ("clients.yaml", "clients: []\n"),
+    (
+        "guardrails.cedar",
+        "@id(\"none\") @reason(\"none\") forbid (principal, action, resource) when { resource.sensitivity == \"high\" };",
+    ),
 ];
 
 /// A directory with a config, its keys and its bundle.
