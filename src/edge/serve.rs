@@ -38,6 +38,9 @@ const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 /// Checks that Envoy gives up (its timeout) come as resets; a burst of them must not end the connection for the others.
 const RESETS: usize = 65_536;
 
+/// Twice what Cedar needs to evaluate the deepest policy that a bundle may have.
+const WORKER_STACK: usize = 4 * 1024 * 1024;
+
 /// Key sets fetched and not yet published.
 const KEY_NEWS: usize = 16;
 
@@ -267,7 +270,8 @@ fn workers(
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (ended, end) = oneshot::channel();
         ends.push(end);
-        std::thread::Builder::new().name("keybound-worker".to_owned()).spawn(move || {
+        let builder = std::thread::Builder::new().name("keybound-worker".to_owned()).stack_size(WORKER_STACK);
+        builder.spawn(move || {
             runtime.block_on(join_all(servers.into_iter().map(|(router, receiver)| {
                 let incoming = tokio_stream::StreamExt::map(ReceiverStream::new(receiver), Ok::<_, io::Error>);
                 let mut stopped = stopped.clone();
