@@ -1,8 +1,8 @@
 //! How deep Cedar text may nest, found in its tokens before Cedar reads it.
 //!
 //! Cedar's parser and validator, and we after them, descend into an expression by recursion, and a stack that overflows
-//! ends the process: no last good bundle would stay. `bundle::load` gives them a stack that is several times what the
-//! deepest text within these bounds needs.
+//! ends the process: no last good bundle would stay. Where the stack runs low, Cedar's type checker gives up on a policy
+//! without a word. `bundle::load` gives them a stack that is several times what the deepest text within these bounds needs.
 
 use std::collections::HashMap;
 
@@ -184,11 +184,11 @@ fn too_many_levels<'t, 's>(tokens: &'t [Token<'s>]) -> Option<&'t Token<'s>> {
     None
 }
 
-pub(super) fn is_open(token: &Token<'_>) -> bool {
+fn is_open(token: &Token<'_>) -> bool {
     ["(", "[", "{"].iter().any(|open| token.is(open))
 }
 
-pub(super) fn is_close(token: &Token<'_>) -> bool {
+fn is_close(token: &Token<'_>) -> bool {
     [")", "]", "}"].iter().any(|close| token.is(close))
 }
 

@@ -14,7 +14,6 @@ mod report;
 mod scan;
 mod schema;
 mod scope;
-mod verdict;
 mod vocabulary;
 mod written;
 

@@ -7,7 +7,6 @@ use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationError, Validat
 use super::reach::{self, Places};
 use super::scan::{self, Token};
 use super::schema::ReadSchema;
-use super::verdict::{Kinds, Probe};
 use super::written::WrittenPolicy;
 use super::{bounds, lint, report};
 use crate::bundle::files::{GUARDRAILS, is_policy_file};
@@ -65,27 +64,9 @@ impl<'f> Policies<'f> {
                 self.report(warning.policy_id(), warning, |_| None);
             }
         }
-        let reported = told.into_iter().map(|(id, _)| id).collect();
-        self.check_verdicts(schema, &reported);
         for file in &mut self.files {
             for written in &file.policies {
                 lint::check_forbid(written, &mut file.findings);
-            }
-        }
-    }
-
-    /// Refuses what the validator reported nothing about and did not judge either.
-    fn check_verdicts(&mut self, schema: &ReadSchema, reported: &HashSet<PolicyId>) {
-        let kinds = Kinds::of(&schema.schema);
-        for file in &mut self.files {
-            for written in file.policies.iter().filter(|written| !reported.contains(written.policy.id())) {
-                if !Probe::of(written, file.source).is_judged(&kinds) {
-                    file.findings.error(
-                        file.findings.offset(written.effect_at()),
-                        "Cedar gave no verdict on this policy: it is too much for its type checker",
-                        "write several policies, each with a part of the conditions",
-                    );
-                }
             }
         }
     }
