@@ -167,7 +167,7 @@ denials! {
     RequestAuthority "request_authority" Request 400 None Never
         "The authority (Host) is not a host with an optional port"
     RequestTargetAmbiguous "request_target_ambiguous" Request 400 None Never
-        "The path can be read in two ways: encoded unreserved characters, encoded slashes, dot segments, empty segments, `;`, `\\`, `#`, no leading slash, or another spelling of a declared path"
+        "The path can be read in two ways: encoded unreserved characters, encoded slashes, escapes of escapes, dot segments, empty segments, `;`, `\\`, `#`, no leading slash, or another spelling of a declared path"
     RequestMethodOverride "request_method_override" Request 400 None Never
         "A method override, in a header or as `_method` in the query, is present and the API does not allow it"
 
