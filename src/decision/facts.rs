@@ -177,8 +177,8 @@ impl<'a> RequestFacts<'a> {
 
     /// Whether some reader of queries takes a parameter for this name, which has `_` in it and no other punctuation.
     ///
-    /// Names are percent-decoded, and `+` is a space. PHP also leaves leading spaces out, ends a name at NUL or `[`, and takes `.` and
-    /// a space for `_`. Other letter cases are other names.
+    /// Names are percent-decoded, and `+` is a space. PHP also leaves leading spaces out, ends a name at NUL or `[`, and takes `.`, a
+    /// space and an open `[` for `_`. Other letter cases are other names.
     #[must_use]
     pub fn has_parameter(&self, name: &str) -> bool {
         self.query.is_some_and(|query| {
@@ -345,12 +345,26 @@ fn escapes_are_needed(path: &[u8]) -> bool {
 }
 
 fn loosely_eq(encoded: &str, plain: &str) -> bool {
-    let spaced = encoded.replace('+', " ");
-    let Some(decoded) = octets(&spaced) else { return false };
-    let end = decoded.iter().position(|byte| matches!(byte, 0 | b'['));
-    let read = decoded.get(..end.unwrap_or(decoded.len())).unwrap_or_default().trim_ascii_start();
-    let same = |(read, plain): (&u8, u8)| *read == plain || (plain == b'_' && matches!(read, b'.' | b' '));
-    read.len() == plain.len() && read.iter().zip(plain.bytes()).all(same)
+    let decoded = loosely_decoded(encoded);
+    let until = |ends: &[u8]| {
+        let end = decoded.iter().position(|byte| ends.contains(byte));
+        decoded.get(..end.unwrap_or(decoded.len())).unwrap_or_default().trim_ascii_start()
+    };
+    // A `[` that nothing closes is one more `_`.
+    let same = |(read, plain): (&u8, u8)| *read == plain || (plain == b'_' && matches!(read, b'.' | b' ' | b'['));
+    let is = |read: &[u8]| read.len() == plain.len() && read.iter().zip(plain.bytes()).all(same);
+    is(until(&[0])) || is(until(&[0, b'[']))
+}
+
+/// Percent-decoded, `+` too, as queries are (ASCII, by now); an escape that is none stays as it is.
+fn loosely_decoded(mut text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    while let Some(first) = text.as_bytes().first().copied() {
+        let escape = text.get(..3).filter(|_| first == b'%').and_then(octets);
+        text = text.get(if escape.is_some() { 3 } else { 1 }..).unwrap_or_default();
+        bytes.extend(escape.unwrap_or_else(|| vec![if first == b'+' { b' ' } else { first }]));
+    }
+    bytes
 }
 
 /// Percent-decoded; `None` if an escape is none.

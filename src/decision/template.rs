@@ -106,7 +106,7 @@ impl PathTemplate {
 
     /// Whether the segments of a path are those of the template, as far as its literals say. Nothing is decoded for a path that is
     /// another one anyway.
-    pub(super) fn fits(&self, parts: &[&str]) -> bool {
+    fn fits(&self, parts: &[&str]) -> bool {
         self.segments.len() == parts.len()
             && self.segments.iter().zip(parts).all(|(segment, part)| match segment {
                 Segment::Literal(text) => text == part,

@@ -51,6 +51,9 @@ fn br_02() -> Vec<Row> {
         "access%5Ftoken=x",
         "a=b;access_token=x",
         "&&access_token=x",
+        "access.token=x",
+        "access[token=x",
+        "+access_token%00%zz=x",
     ] {
         let path = format!("/items/7?{query}");
         rows.push(row(

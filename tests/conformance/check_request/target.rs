@@ -236,6 +236,8 @@ fn ec_06() -> Vec<Row> {
         row("EC-06", "as `.method`, which PHP takes for it", query(".method=PUT"), request("request_method_override")),
         row("EC-06", "as ` _method`", query("+%20_method=PUT"), request("request_method_override")),
         row("EC-06", "as `_method` with NUL after it", query("_method%00x=PUT"), request("request_method_override")),
+        row("EC-06", "with a broken escape after NUL", query("_method%00%zz=PUT"), request("request_method_override")),
+        row("EC-06", "a broken escape in the name is another name", query("_method%zz=PUT"), allow()),
         row("EC-06", "as `_method[]`", query("_method[]=PUT"), request("request_method_override")),
         row("EC-06", "another parameter is allowed", query("method=DELETE&x_method=PUT"), allow()),
         row(
