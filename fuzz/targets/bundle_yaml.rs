@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     let files = rest.map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
     let Ok(files) = Files::new(files.chain([(name.to_owned(), data.to_vec())])) else { return };
     let issuers = ["https://as.example.com", "https://partner-as.example.net"].map(rules);
-    let surroundings = Surroundings { issuers: &issuers, fapi2: false, certificates: true, now: NOW };
+    let surroundings = Surroundings { issuers: &issuers, fapi2: false, certificates: true, evaluation: Evaluation::Indexed, now: NOW };
     if let Err(problems) = load(&files, &surroundings) {
         assert!(!problems.is_empty(), "refused without a word");
         let lines = data.split(|byte| *byte == b'\n').count();

@@ -26,6 +26,7 @@ pub use reference::reference;
 pub use surroundings::Surroundings;
 
 use crate::decision::client::Registry;
+use crate::decision::policy::Estate;
 use crate::decision::snapshot::Bundle;
 use crate::problem::{Findings, Problem};
 use crate::yaml;
@@ -86,11 +87,13 @@ fn read(files: &Files, surroundings: &Surroundings<'_>) -> Loaded {
     for findings in [of_schema, of_clients, of_apis] {
         problems.extend(findings.into_problems());
     }
-    let policies = policies.finish(schema, &mut problems);
+    let policies = policies.finish(schema, surroundings.evaluation, &mut problems);
     problems.sort_by(|one, other| one.place.file.cmp(&other.place.file));
     match (inventory, clients, policies) {
         (Some(inventory), Some(clients), Some(policies)) if !problems.iter().any(Problem::is_error) => {
-            let bundle = Bundle { revision: files.revision(), inventory, clients: Registry::new(clients), policies };
+            let clients = Registry::new(clients);
+            let estate = Estate::new(&inventory, &clients);
+            let bundle = Bundle { revision: files.revision(), inventory, clients, policies, estate };
             Ok((bundle, problems))
         }
         _ => Err(problems),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::cedar::Action;
 use crate::decision::client::{ClientId, Registration};
+use crate::decision::policy::Evaluation;
 use crate::decision::token::IssuerRules;
 
 /// What the bundle is checked against: the operator's settings, and the time.
@@ -14,6 +15,8 @@ pub struct Surroundings<'a> {
     pub fapi2: bool,
     /// Whether `certificate.source` names one: without it no token can be bound to a certificate.
     pub certificates: bool,
+    /// How policies are evaluated.
+    pub evaluation: Evaluation,
     /// Unix seconds.
     pub now: i64,
 }

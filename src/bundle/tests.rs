@@ -17,9 +17,12 @@ mod slices;
 mod slips;
 mod yaml_files;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::decision::jose::algorithm::AlgorithmSet;
-use crate::decision::token::{IssuerRules, TokenType};
+use crate::decision::policy::Evaluation;
+use crate::decision::token::{IssuerRules, KnownTokens, SignedToken, TokenType};
 use crate::problem::Severity;
 
 /// 2026-12-01, 00:00 UTC.
@@ -156,9 +159,24 @@ fn issuers() -> Vec<IssuerRules> {
     vec![issuer("https://as.test", "https://api.test"), issuer("https://other.test", "https://other-api.test")]
 }
 
+fn surroundings(issuers: &[IssuerRules]) -> Surroundings<'_> {
+    Surroundings { issuers, fapi2: false, certificates: true, evaluation: Evaluation::Indexed, now: NOW }
+}
+
+/// Every token is verified each time.
+struct Forgetful;
+
+impl KnownTokens for Forgetful {
+    fn find(&self, _: &[u8; 32]) -> Option<Arc<SignedToken>> {
+        None
+    }
+
+    fn keep(&self, _: &[u8; 32], _: usize, _: &Arc<SignedToken>) {}
+}
+
 fn load_in(files: &Files, change: impl FnOnce(&mut Surroundings<'_>)) -> Result<(Bundle, Vec<Problem>), Vec<Problem>> {
     let issuers = issuers();
-    let mut surroundings = Surroundings { issuers: &issuers, fapi2: false, certificates: true, now: NOW };
+    let mut surroundings = surroundings(&issuers);
     change(&mut surroundings);
     load(files, &surroundings)
 }

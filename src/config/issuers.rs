@@ -1,6 +1,7 @@
 //! Whose access tokens are accepted, and where the keys come from.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::sections::Profile;
 use super::url::{Url, WrongUrl, key_url};
@@ -14,7 +15,7 @@ use crate::yaml::Node;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     /// What its tokens must look like.
-    pub rules: IssuerRules,
+    pub rules: Arc<IssuerRules>,
     /// Where its keys come from.
     pub keys: KeySource,
     /// Whether keybound is ready only when its keys are here.
@@ -79,7 +80,12 @@ fn settle_issuer(
         scope_claim: written.scope_claim,
         token_type,
     };
-    Some(Issuer { rules, keys, required: written.required, allow_loopback_http: written.allow_loopback_http })
+    Some(Issuer {
+        rules: Arc::new(rules),
+        keys,
+        required: written.required,
+        allow_loopback_http: written.allow_loopback_http,
+    })
 }
 
 /// RFC 8414 §2: https, no query, no fragment.

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::decision::policy;
+
 /// TLS of a check listener.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +36,29 @@ pub struct Bundle {
     #[serde(default = "two")]
     #[schemars(range(min = 1, max = 60))]
     pub poll_seconds: u64,
+    /// How policies are evaluated; the decisions are the same.
+    #[serde(default)]
+    pub evaluation: Evaluation,
+}
+
+/// How policies are evaluated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Evaluation {
+    /// those whose scope fits the request, found by an index: as fast with 10,000 policies as with ten
+    #[default]
+    Indexed,
+    /// all of them on each request, by Cedar's own authorizer: slower by far, for those who want to compare
+    Whole,
+}
+
+impl From<Evaluation> for policy::Evaluation {
+    fn from(evaluation: Evaluation) -> Self {
+        match evaluation {
+            Evaluation::Indexed => Self::Indexed,
+            Evaluation::Whole => Self::Whole,
+        }
+    }
 }
 
 /// A set of demands that goes beyond the sections.
@@ -155,11 +180,15 @@ pub struct Limits {
     /// elsewhere. Then what is in flight has two seconds. A second SIGTERM, or SIGINT, ends the wait.
     #[schemars(range(min = 0, max = 300))]
     pub drain_seconds: u64,
+    /// The memory that verified tokens may take, in MiB: a token of 1 KiB takes about 4. Whose signature is remembered need not be
+    /// verified again; all else is judged on each request.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub token_cache_mebibytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { in_flight: 1024, deadline_milliseconds: 150, drain_seconds: 10 }
+        Self { in_flight: 1024, deadline_milliseconds: 150, drain_seconds: 10, token_cache_mebibytes: 128 }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::decision::denial::Denial;
 use crate::decision::facts::RequestFacts;
+use crate::decision::jose::sha256;
 use crate::decision::limits;
 
 /// The authentication scheme in use.
@@ -20,6 +21,7 @@ pub enum Scheme {
 pub struct PresentedCredential<'a> {
     scheme: Scheme,
     token: &'a [u8],
+    token_hash: [u8; 32],
     proof: Result<Option<&'a [u8]>, Denial>,
 }
 
@@ -34,6 +36,12 @@ impl<'a> PresentedCredential<'a> {
     #[must_use]
     pub fn token(&self) -> &'a [u8] {
         self.token
+    }
+
+    /// SHA-256 of the access token as sent: its name among tokens, and what `ath` is compared with (RFC 9449 §4.2).
+    #[must_use]
+    pub fn token_hash(&self) -> &[u8; 32] {
+        &self.token_hash
     }
 
     /// The one proof, under the scheme `DPoP`. `None` under `Bearer`, where a stray proof is ignored.
@@ -74,7 +82,7 @@ pub fn present<'a>(facts: &RequestFacts<'a>) -> Result<PresentedCredential<'a>, 
         (Scheme::Dpop, [one]) if !one.contains(&b',') => Ok(Some(*one)),
         (Scheme::Dpop, _) => Err(Denial::ProofDuplicated),
     };
-    Ok(PresentedCredential { scheme, token, proof })
+    Ok(PresentedCredential { scheme, token, token_hash: sha256(token), proof })
 }
 
 /// RFC 9110 §11.4: `auth-scheme 1*SP token68`; the scheme's case does not count.

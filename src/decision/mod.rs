@@ -5,6 +5,7 @@
 //! step before it, so none can be skipped. A relaxed denial is noted and the walk goes on with weaker evidence ([`leniency`]).
 
 pub mod binding;
+pub mod cedar;
 pub mod certificate;
 pub mod challenge;
 pub mod client;
@@ -156,7 +157,12 @@ impl<'w> Walk<'w> {
     }
 
     fn token(&mut self, credential: &PresentedCredential<'_>) -> Result<VerifiedToken, Denial> {
-        let signed = match token::verify(credential.token(), &self.snapshot.issuers) {
+        let signed = match token::verify(
+            credential.token(),
+            credential.token_hash(),
+            &self.snapshot.issuers,
+            self.snapshot.tokens.as_ref(),
+        ) {
             Ok(signed) => signed,
             Err(refused) => {
                 self.findings.issuer = refused.issuer.map(str::to_owned);
@@ -334,7 +340,7 @@ impl Proven<'_> {
 
     fn question(&self) -> Question<'_> {
         let Walk { bundle, facts, route, now, .. } = &self.walk;
-        Question { index: &bundle.policies, facts, route, now: *now }
+        Question { index: &bundle.policies, estate: &bundle.estate, facts, route, now: *now }
     }
 
     fn decide(self, verdict: Verdict) -> Decision {

@@ -6,14 +6,16 @@ use crate::decision::binding::ProofRules;
 use crate::decision::binding::nonce::NonceKeys;
 use crate::decision::certificate::{CertificateRules, TrustBundle};
 use crate::decision::client::Registry;
-use crate::decision::policy::PolicyIndex;
+use crate::decision::policy::{Estate, PolicyIndex};
 use crate::decision::route::Inventory;
-use crate::decision::token::Issuers;
+use crate::decision::token::{Issuers, KnownTokens};
 
 /// What is known at one moment.
 pub struct Snapshot {
     /// The issuers and their keys.
     pub issuers: Issuers,
+    /// Tokens whose signature was verified before, by whatever keys.
+    pub tokens: Arc<dyn KnownTokens>,
     /// Where client certificates come from.
     pub certificates: Arc<CertificateRules>,
     /// Our own trust bundle for them.
@@ -38,4 +40,6 @@ pub struct Bundle {
     pub clients: Registry,
     /// The policies, indexed, and the claims that their schema declares.
     pub policies: PolicyIndex,
+    /// Whom and what they are about.
+    pub estate: Estate,
 }

@@ -2,6 +2,8 @@
 //!
 //! An allow holds the evidence of its permission. Findings are for the record; nothing decides by them.
 
+use std::sync::Arc;
+
 use crate::decision::binding::ProofMethod;
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
@@ -72,7 +74,7 @@ pub struct Findings {
     /// Demands that an exception waived.
     pub waived: Vec<Waiver>,
     /// The policies that decided, or errored.
-    pub policies: Vec<DecidingPolicy>,
+    pub policies: Vec<Arc<DecidingPolicy>>,
     /// A `DPoP` header beside the scheme Bearer was ignored.
     pub stray_proof: bool,
     /// Whether the operation is public: what takes no credential is sent none.

@@ -99,12 +99,8 @@ fn catch<T>(work: impl FnOnce() -> T) -> Option<T> {
 /// Judges one CheckRequest at `now`, Unix seconds: everything between the bytes and the answer.
 #[must_use]
 pub fn judge(snapshot: &Snapshot, spent: &Memory, point: &str, message: Result<Bytes, Denial>, now: i64) -> Decision {
-    let request = match message.and_then(wire::decode) {
-        Ok(request) => request,
-        Err(denial) => return Decision::refuse(denial),
-    };
-    let facts = wire::raw(&request).and_then(|raw| RequestFacts::new(point, &raw));
-    let facts = match facts {
+    let read = message.as_ref().map_err(|denial| *denial).and_then(|message| wire::read(message));
+    let facts = match read.and_then(|raw| RequestFacts::new(point, &raw)) {
         Ok(facts) => facts,
         Err(denial) => return Decision::refuse(denial),
     };
@@ -138,6 +134,7 @@ mod tests {
 
     fn gate(clock: fn() -> i64) -> Gate {
         let snapshot = Snapshot {
+            tokens: Arc::new(crate::edge::known::Known::new(16)),
             metadata: false,
             issuers: Issuers::new([]),
             certificates: Arc::new(CertificateRules { source: CertificateSource::None, chain: ChainTrust::Nobody }),

@@ -3,6 +3,10 @@
 //! The start is strict: one bad file and nothing is served. Afterwards a bad file changes nothing but a log line and a metric; the
 //! last good one stays. There is one keeper, so nobody else publishes.
 
+mod told;
+
+pub use told::tell_warning;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,9 +24,11 @@ use crate::decision::token::{Issuer, IssuerRules, Issuers, Keyring};
 use crate::edge::door::Door;
 use crate::edge::files::{self, FILE_BYTES, Seen};
 use crate::edge::jwks::{Feeds, KeyNews};
+use crate::edge::known::Known;
 use crate::edge::{clock, material};
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
+use told::{Taken, tell_refused};
 
 /// Builds snapshots and publishes them.
 pub struct Keeper {
@@ -31,6 +37,7 @@ pub struct Keeper {
     nonces: Arc<NonceKeys>,
     bundle: Option<Arc<Bundle>>,
     keys: BTreeMap<String, Arc<Keyring>>,
+    tokens: Arc<Known>,
     seen: BTreeMap<String, Seen>,
     /// The TLS of the listeners that have it, by their names.
     doors: BTreeMap<String, Arc<Door>>,
@@ -43,16 +50,6 @@ pub struct Keeper {
 /// not hold up another one's new keys.
 type Look = Result<(), Vec<Problem>>;
 
-/// Something new that is served from now on.
-enum Taken {
-    Bundle { revision: String },
-    Keys { issuer: String, keys: usize, digest: String },
-    Withdrawn { issuer: String, why: String },
-    Trust,
-    Nonces,
-    Door { listener: String },
-}
-
 impl Keeper {
     /// Reads everything for the first time.
     ///
@@ -63,6 +60,7 @@ impl Keeper {
         let mut feeds = Feeds::open(&config).map_err(one)?;
         let mut keeper = Self {
             keys: feeds.remembered().into_iter().collect(),
+            tokens: Arc::new(Known::new(config.limits.token_cache_mebibytes)),
             trust: None,
             nonces: material::nonce_keys(&[]).map_err(one)?,
             bundle: None,
@@ -93,11 +91,12 @@ impl Keeper {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let issuer = |issuer: &config::Issuer| Issuer {
-            rules: Arc::new(issuer.rules.clone()),
+            rules: Arc::clone(&issuer.rules),
             keys: self.keys.get(&issuer.rules.issuer).cloned(),
         };
         Snapshot {
             issuers: Issuers::new(self.config.issuers.iter().map(issuer)),
+            tokens: Arc::<Known>::clone(&self.tokens),
             certificates: Arc::new(self.config.certificate.rules.clone()),
             trust: self.trust.clone(),
             proofs: Arc::new(self.config.proofs.rules.clone()),
@@ -162,11 +161,12 @@ impl Keeper {
 
     /// Keys that were fetched; told of only when they are others than before.
     fn take_fetched(&mut self, issuer: &str, ring: &Arc<Keyring>) {
-        let digest = material::digest_of(ring);
-        let before = self.keys.insert(issuer.to_owned(), Arc::clone(ring));
-        if before.is_some_and(|before| material::digest_of(&before) == digest && before.remarks() == ring.remarks()) {
+        // The old ones go on, and what was verified with them stays verified.
+        if self.keys.get(issuer).is_some_and(|before| before.as_ref() == ring.as_ref()) {
             return;
         }
+        self.keys.insert(issuer.to_owned(), Arc::clone(ring));
+        let digest = material::digest_of(ring);
         tracing::info!(what = "keys", issuer, keys = ring.len(), digest, "new keys are served");
         for remark in ring.remarks() {
             tracing::warn!(issuer, problem = %remark, remedy = remark.kind.remedy(), "warning");
@@ -330,20 +330,6 @@ impl Keeper {
     }
 }
 
-impl Taken {
-    fn tell(&self, what: &str) {
-        match self {
-            Self::Bundle { revision } => tracing::info!(what, revision, "new files are served"),
-            Self::Keys { issuer, keys, digest } => tracing::info!(what, issuer, keys, digest, "new files are served"),
-            Self::Withdrawn { issuer, why } => {
-                tracing::error!(what, issuer, why, "the issuer has withdrawn its keys: its tokens are denied");
-            }
-            Self::Door { listener } => tracing::info!(what, listener, "new files are served"),
-            Self::Trust | Self::Nonces => tracing::info!(what, "new files are served"),
-        }
-    }
-}
-
 /// Several contents as one, so that no byte of one counts as another's.
 fn joined<'f>(files: impl IntoIterator<Item = Option<&'f [u8]>>) -> Vec<u8> {
     let one = |file: Option<&'f [u8]>| {
@@ -363,30 +349,13 @@ const KINDS: [Kind; 5] = [
     ("bundle", Loaded::Bundle, Keeper::look_at_bundle),
 ];
 
-/// `revision` is that of the bundle that is still served, if it is a bundle that is refused.
-fn tell_refused(kind: &str, revision: Option<&str>, problems: &[Problem]) {
-    for problem in problems.iter().filter(|problem| problem.is_error()) {
-        let (place, said, remedy) = (place(problem), &problem.what, &problem.remedy);
-        tracing::error!(what = kind, revision, place, problem = said, remedy, "refused; the last good one stays");
-    }
-}
-
-/// Writes a warning to the log.
-pub fn tell_warning(warning: &Problem) {
-    let place = place(warning);
-    tracing::warn!(place, problem = warning.what, remedy = warning.remedy, "warning");
-}
-
-fn place(problem: &Problem) -> String {
-    format!("{}:{}:{}", problem.place.file, problem.place.line, problem.place.column)
-}
-
 fn load_bundle(config: &Config, files: &Files) -> Result<(Bundle, Vec<Problem>), Vec<Problem>> {
-    let issuers: Vec<IssuerRules> = config.issuers.iter().map(|issuer| issuer.rules.clone()).collect();
+    let issuers: Vec<IssuerRules> = config.issuers.iter().map(|issuer| issuer.rules.as_ref().clone()).collect();
     let surroundings = Surroundings {
         issuers: &issuers,
         fapi2: config.profile == Profile::Fapi2,
         certificates: config.certificate.rules.source != CertificateSource::None,
+        evaluation: config.bundle.evaluation.into(),
         now: clock::now(),
     };
     let directory = &config.bundle.directory;

@@ -11,6 +11,7 @@ pub mod gate;
 pub mod health;
 pub mod jwks;
 pub mod keeper;
+pub mod known;
 pub mod listen;
 pub mod material;
 pub mod patience;

@@ -1,5 +1,6 @@
 //! What is told of a decision, everywhere.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decision::client::ClientId;
@@ -127,7 +128,7 @@ impl<'d> DecisionRecord<'d> {
 
     /// The policies that decided, or errored.
     #[must_use]
-    pub fn policies(&self) -> &'d [DecidingPolicy] {
+    pub fn policies(&self) -> &'d [Arc<DecidingPolicy>] {
         &self.decision.findings.policies
     }
 

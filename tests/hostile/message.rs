@@ -1,6 +1,5 @@
 //! One byte of the CheckRequest itself changed: denied, unless what is judged is the same.
 
-use keybound::edge::proto::CheckRequest;
 use keybound::edge::wire;
 
 use crate::support::wire::encode;
@@ -18,8 +17,7 @@ struct Read {
 
 /// Whether a certificate counts: to a token that names only a key, any will do.
 fn read(message: &[u8], by_certificate: bool, by_path: bool) -> Option<Read> {
-    let request: CheckRequest = wire::decode(message.to_vec().into()).ok()?;
-    let raw = wire::raw(&request).ok()?;
+    let raw = wire::read(message).ok()?;
     let path = raw.path.split(|byte| *byte == b'?').next().unwrap_or_default();
     // Where nothing names the path, another operation that the token is good for is another good request.
     let item = path.strip_prefix(b"/items/").filter(|item| !item.is_empty() && !item.contains(&b'/'));

@@ -27,8 +27,7 @@ const ALL: [&[u8]; 6] = [
 ];
 
 fn look(message: &[u8], look: impl FnOnce(&RawRequest<'_>)) {
-    let request = decode(message).unwrap();
-    look(&wire::raw(&request).unwrap());
+    look(&wire::read(message).unwrap());
 }
 
 fn values<'a>(raw: &RawRequest<'a>, name: &str) -> Vec<&'a [u8]> {
@@ -36,8 +35,7 @@ fn values<'a>(raw: &RawRequest<'a>, name: &str) -> Vec<&'a [u8]> {
 }
 
 fn facts(message: &[u8], look: impl FnOnce(RequestFacts<'_>)) -> Result<(), Denial> {
-    let request = decode(message)?;
-    RequestFacts::new("edge", &wire::raw(&request)?).map(look)
+    RequestFacts::new("edge", &wire::read(message)?).map(look)
 }
 
 #[test]

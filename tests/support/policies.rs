@@ -4,7 +4,7 @@
 use std::str::FromStr as _;
 
 use cedar_policy::{Entities, EntityUid, Policy, PolicyId};
-use keybound::decision::policy::{AuthoredPolicy, PolicyIndex};
+use keybound::decision::policy::{AuthoredPolicy, Evaluation, PolicyIndex};
 use keybound::decision::token::{ClaimSpec, ClaimType};
 
 const PERMIT_ALL: &str = r#"permit (principal, action, resource) unless { action == Action::"items.history" };"#;
@@ -44,7 +44,7 @@ const ACTIONS: [&str; 10] = [
 ];
 
 /// Indexed, with the claims that the schema would declare.
-pub fn policies() -> PolicyIndex {
+pub fn policies(evaluation: Evaluation) -> PolicyIndex {
     let authored = |id: &str, text: &str, guardrail: bool| AuthoredPolicy {
         policy: Policy::parse(Some(PolicyId::new(id)), text).expect("a policy"),
         guardrail,
@@ -63,6 +63,7 @@ pub fn policies() -> PolicyIndex {
         &actions,
         &Entities::empty(),
         claims(),
+        evaluation,
     )
     .expect("an index")
 }

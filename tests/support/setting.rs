@@ -7,6 +7,7 @@ use keybound::decision::binding::ProofRules;
 use keybound::decision::binding::nonce::NonceKeys;
 use keybound::decision::certificate::{CertificateRules, CertificateSource, ChainTrust, TrustBundle, XfccRules};
 use keybound::decision::jose::algorithm::{Algorithm, AlgorithmSet};
+use keybound::decision::policy::{Estate, Evaluation};
 use keybound::decision::route::Api;
 use keybound::decision::snapshot::{Bundle, Snapshot};
 
@@ -78,6 +79,7 @@ impl Setting {
     pub fn build(self) -> Snapshot {
         let (tokens, proofs) = self.algorithms();
         Snapshot {
+            tokens: Arc::new(keybound::edge::known::Known::new(16)),
             issuers: issuers(tokens),
             certificates: Arc::new(self.certificates()),
             trust: self.trust().map(Arc::new),
@@ -144,7 +146,9 @@ impl Setting {
 
 /// The bundle with these APIs.
 pub fn bundle_of(apis: Vec<Api>) -> Bundle {
-    Bundle { revision: "tests".to_owned(), inventory: inventory(apis), clients: registry(), policies: policies() }
+    let (inventory, clients) = (inventory(apis), registry());
+    let estate = Estate::new(&inventory, &clients);
+    Bundle { revision: "tests".to_owned(), inventory, clients, policies: policies(Evaluation::Indexed), estate }
 }
 
 /// A nonce of ours for an API.

@@ -1,10 +1,14 @@
 //! The table of attributes is the contract with authors' schemas; the values that policies see must be exactly those rows.
 
-use cedar_policy::{Context, RestrictedExpression};
+use std::sync::Arc;
+
+use cedar_policy_core::ast::Context;
 use keybound::decision::binding::{self, Bound, Sender, Spending};
+use keybound::decision::cedar::Record;
 use keybound::decision::facts::RequestFacts;
 use keybound::decision::policy::Subject;
-use keybound::decision::policy::attributes::{API, Attribute, CLIENT, CONTEXT, Kind, Presence, api, client, context};
+use keybound::decision::policy::attributes::{API, Attribute, CLIENT, CONTEXT, Kind, Presence};
+use keybound::decision::policy::values::{api, client, context};
 use keybound::decision::{certificate, credential, route, token};
 use keybound::edge::wire;
 use serde_json::{Value, json};
@@ -23,8 +27,8 @@ enum Whole {
 }
 
 /// The values as Cedar prints them.
-fn as_json(pairs: Vec<(String, RestrictedExpression)>) -> Value {
-    Context::from_pairs(pairs).unwrap().to_json_value().unwrap()
+fn as_json(record: Record) -> Value {
+    Context::Value(Arc::new(record)).to_json_value().unwrap()
 }
 
 /// What is wrong between rows and values.
@@ -84,8 +88,8 @@ fn with_everything() -> Good {
 
 /// Takes a request as far as its route.
 fn with_route(request: &Request, look: impl FnOnce(&RequestFacts<'_>, &route::Route<'_>)) {
-    let message = wire::decode(encode(request, Encoding::Raw).into()).unwrap();
-    let facts = RequestFacts::new("edge", &wire::raw(&message).unwrap()).unwrap();
+    let message = encode(request, Encoding::Raw);
+    let facts = RequestFacts::new("edge", &wire::read(&message).unwrap()).unwrap();
     let snapshot = request.setting.snapshot();
     look(&facts, &route::resolve(&snapshot.bundle.as_ref().unwrap().inventory, &facts).unwrap());
 }
@@ -95,7 +99,8 @@ fn with_subject(setting: Setting, facts: &RequestFacts<'_>, route: &route::Route
     let snapshot = setting.snapshot();
     let bundle = snapshot.bundle.as_ref().unwrap();
     let credential = credential::present(facts).unwrap();
-    let signed = token::verify(credential.token(), &snapshot.issuers).unwrap();
+    let known = snapshot.tokens.as_ref();
+    let signed = token::verify(credential.token(), credential.token_hash(), &snapshot.issuers, known).unwrap();
     let token = signed.accept(route.api(), bundle.policies.claims(), NOW).unwrap();
     let registration = bundle.clients.admit(token.client(), true, NOW).unwrap();
     let certificate = certificate::present(&snapshot.certificates, None, &facts.certificate(), NOW).unwrap();

@@ -23,8 +23,20 @@ const ALL: &[&str] =
     &["decision", "problem", "yaml", "bundle", "config", "telemetry", "governance", "edge", "author", "operator"];
 
 /// The crates that the judgement rests on: none that waits, listens, reads a file or writes a log.
-const CRATES_OF_DECISION: &[&str] =
-    &["aws_lc_rs", "base64", "cedar_policy", "rustls", "serde", "serde_json", "thiserror", "time", "x509_parser"];
+const CRATES_OF_DECISION: &[&str] = &[
+    "arc_swap",
+    "aws_lc_rs",
+    "base64",
+    "cedar_policy",
+    "cedar_policy_core",
+    "rustls",
+    "serde",
+    "serde_json",
+    "smol_str",
+    "thiserror",
+    "time",
+    "x509_parser",
+];
 
 /// What the judgement may not name of the standard library.
 const IMPURE: &[&str] = &["std::fs", "std::net", "std::io", "std::env", "std::process", "std::thread", "std::os"];

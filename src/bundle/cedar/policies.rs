@@ -12,7 +12,7 @@ use super::{bounds, lint, report};
 use crate::bundle::files::{GUARDRAILS, is_policy_file};
 use crate::bundle::words::{NAME_REMEDY, check_prose, is_name};
 use crate::decision::client::{ClientId, Registration};
-use crate::decision::policy::{AuthoredPolicy, IndexRefused, PolicyIndex};
+use crate::decision::policy::{AuthoredPolicy, Evaluation, IndexRefused, PolicyIndex};
 use crate::decision::route::Api;
 use crate::problem::{Findings, Position, Problem};
 
@@ -108,7 +108,12 @@ impl<'f> Policies<'f> {
     }
 
     /// What was found, and the policies by action.
-    pub fn finish(self, schema: Option<ReadSchema>, problems: &mut Vec<Problem>) -> Option<PolicyIndex> {
+    pub fn finish(
+        self,
+        schema: Option<ReadSchema>,
+        evaluation: Evaluation,
+        problems: &mut Vec<Problem>,
+    ) -> Option<PolicyIndex> {
         let mut authored = Vec::new();
         for file in self.files {
             problems.extend(file.findings.into_problems());
@@ -120,7 +125,7 @@ impl<'f> Policies<'f> {
             }));
         }
         let schema = schema.filter(|_| !problems.iter().any(Problem::is_error))?;
-        match schema.index(&authored) {
+        match schema.index(&authored, evaluation) {
             Ok(index) => Some(index),
             Err(IndexRefused(why)) => {
                 let what = format!("the policies cannot be put together: {why}");

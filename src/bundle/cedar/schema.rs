@@ -6,7 +6,7 @@ use super::contract::{self, Contract};
 use super::outline::Outline;
 use super::reach::Groups;
 use super::{Action, bounds, declared, report, scan};
-use crate::decision::policy::{AuthoredPolicy, IndexRefused, PolicyIndex};
+use crate::decision::policy::{AuthoredPolicy, Evaluation, IndexRefused, PolicyIndex};
 use crate::decision::route::{Api, Operation};
 use crate::decision::token::ClaimSpec;
 use crate::problem::Findings;
@@ -102,13 +102,13 @@ impl ReadSchema {
     }
 
     /// Indexes policies by the actions of the schema.
-    pub fn index(&self, policies: &[AuthoredPolicy]) -> Result<PolicyIndex, IndexRefused> {
+    pub fn index(&self, policies: &[AuthoredPolicy], evaluation: Evaluation) -> Result<PolicyIndex, IndexRefused> {
         let split = |uids: Vec<EntityUid>| {
             let mut uids = uids.into_iter();
             uids.next().map(|action| (action, uids.collect()))
         };
         let actions: Vec<_> = self.groups()?.into_values().filter_map(split).collect();
-        PolicyIndex::new(policies, &actions, &self.entities()?, self.claims.clone())
+        PolicyIndex::new(policies, &actions, &self.entities()?, self.claims.clone(), evaluation)
     }
 
     /// A path parameter that is declared is in the paths of its action's operations: in all of them if it is required,

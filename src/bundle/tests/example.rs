@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::{NOW, issuer};
-use crate::bundle::{Files, Surroundings, load};
+use super::{Forgetful, NOW, issuer, surroundings};
+use crate::bundle::{Files, load};
 use crate::decision::binding::nonce::NonceKeys;
 use crate::decision::binding::{ProofRules, Spending};
 use crate::decision::certificate::{CertificateRules, CertificateSource, ChainTrust};
@@ -83,7 +83,7 @@ impl Estate {
     fn of(files: &Files) -> (Self, Vec<Problem>) {
         let key = Ed25519KeyPair::generate().unwrap();
         let rules = [issuer(AS, "https://api.example.com"), issuer(PARTNER_AS, "https://partner-api.example.com")];
-        let surroundings = Surroundings { issuers: &rules, fapi2: false, certificates: true, now: NOW };
+        let surroundings = surroundings(&rules);
         let (bundle, warnings) = load(files, &surroundings).unwrap_or_else(|problems| {
             panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))
         });
@@ -91,6 +91,7 @@ impl Estate {
         let keyring = Arc::new(Keyring::parse(keys.as_bytes()).ok().unwrap());
         let issuers = rules.map(|rules| Issuer { rules: Arc::new(rules), keys: Some(Arc::clone(&keyring)) });
         let snapshot = Snapshot {
+            tokens: Arc::new(Forgetful),
             metadata: true,
             issuers: Issuers::new(issuers),
             certificates: Arc::new(CertificateRules {

@@ -1,16 +1,18 @@
 //! A decision looks only at the policies that could apply to its action. That must never show.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use cedar_policy::{
-    Authorizer, Context, Entities, EntityUid, Policy, PolicyId, PolicySet, Request, Response, RestrictedExpression,
-    Schema,
+    AuthorizationError, Authorizer, Context, Effect, Entities, Entity, EntityUid, Policy, PolicyId, PolicySet, Request,
+    Response, RestrictedExpression, Schema,
 };
+use cedar_policy_core::ast::Value;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use smol_str::SmolStr;
 
 use crate::bundle::cedar::{self, ReadSchema};
-use crate::decision::policy::AuthoredPolicy;
+use crate::decision::policy::{Asking, AuthoredPolicy, Evaluation};
 use crate::problem::Findings;
 
 const ACTIONS: [&str; 4] = ["a1", "a2", "a3", "a4"];
@@ -33,6 +35,9 @@ fn scope() -> impl Strategy<Value = String> {
         "principal",
         "principal is Client",
         "principal == Client::\"c\"",
+        "principal == Client::\"d\"",
+        "principal in Client::\"c\"",
+        "principal is Client in Client::\"d\"",
         "principal is Anonymous",
     ]);
     let uid = prop::sample::select(vec!["a1", "a2", "a3", "a4", "g1", "g2", "all"])
@@ -43,7 +48,15 @@ fn scope() -> impl Strategy<Value = String> {
         uid.clone().prop_map(|uid| format!("action in {uid}")),
         prop::collection::vec(uid, 0..4).prop_map(|uids| format!("action in [{}]", uids.join(", "))),
     ];
-    let resource = prop::sample::select(vec!["resource", "resource == Api::\"x\"", "resource is Api"]);
+    let resource = prop::sample::select(vec![
+        "resource",
+        "resource == Api::\"x\"",
+        "resource == Api::\"y\"",
+        "resource is Api",
+        "resource in Api::\"x\"",
+        "resource is Client",
+        "resource is Api in Api::\"y\"",
+    ]);
     (principal, action, resource)
         .prop_map(|(principal, action, resource)| format!("({principal}, {action}, {resource})"))
 }
@@ -58,15 +71,22 @@ fn policy() -> impl Strategy<Value = String> {
         "unless { context.flag }",
         "when { context.missing }",
         "unless { principal.missing == 1 }",
+        "when { principal.level < 2 }",
+        "when { principal has level && principal.level == 2 }",
+        "when { resource.owner == \"x\" }",
+        "when { principal == resource }",
         "when { action in Action::\"g2\" }",
         "when { action == Action::\"a1\" || context.flag }",
     ]);
     (effect, scope(), condition).prop_map(|(effect, scope, condition)| format!("{effect} {scope} {condition};"))
 }
 
-/// Decision, reasons, policies that errored.
-fn answer(response: &Response) -> (bool, BTreeSet<String>, BTreeSet<String>) {
-    let errors = response.diagnostics().errors().map(ToString::to_string).collect();
+/// What a request is answered: whether it is allowed, by which policies, and which errored.
+type Told = (bool, BTreeSet<String>, BTreeSet<String>);
+
+fn told(response: &Response) -> Told {
+    let errors = response.diagnostics().errors();
+    let errors = errors.map(|AuthorizationError::PolicyEvaluationError(error)| error.policy_id().to_string()).collect();
     let reasons = response.diagnostics().reason().map(ToString::to_string).collect();
     (response.decision() == cedar_policy::Decision::Allow, reasons, errors)
 }
@@ -75,46 +95,74 @@ fn uid(kind: &str, id: &str) -> EntityUid {
     format!("{kind}::\"{id}\"").parse().unwrap()
 }
 
+fn entity(kind: &str, id: &str, attributes: &[(&str, RestrictedExpression)]) -> Entity {
+    let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    Entity::new(uid(kind, id), attributes, HashSet::new()).unwrap()
+}
+
+/// What a request is about: whether the flag is up, and the level of the principal, if it has one.
+type About = (bool, Option<i64>);
+
 #[test]
-fn the_slice_of_an_action_decides_as_the_whole_set() {
+fn the_policies_that_the_index_finds_decide_as_the_whole_set() {
     let source = schema();
     let mut findings = Findings::new("schema.cedarschema", &source);
     let schema = cedar::read(&source, &mut findings).unwrap();
     assert_eq!(findings.into_problems(), []);
     let entities = Schema::from_cedarschema_str(&source).unwrap().0.action_entities().unwrap();
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) };
-    let cases = (prop::collection::vec(policy(), 0..8), any::<bool>());
-    let judged = TestRunner::new(config).run(&cases, |(texts, flag)| {
-        check(&schema, &entities, &texts, flag);
+    let cases = (prop::collection::vec(policy(), 0..8), (any::<bool>(), prop::option::of(0..3_i64)));
+    let judged = TestRunner::new(config).run(&cases, |(texts, about)| {
+        check(&schema, &entities, &texts, about);
         Ok(())
     });
     judged.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-fn check(schema: &ReadSchema, entities: &Entities, texts: &[String], flag: bool) {
+fn check(schema: &ReadSchema, entities: &Entities, texts: &[String], about: About) {
     let numbered = texts.iter().enumerate();
     let policies: Vec<_> = numbered
         .map(|(number, text)| Policy::parse(Some(PolicyId::new(format!("p{number}"))), text).unwrap())
         .collect();
-    let whole = PolicySet::from_policies(policies.iter().cloned()).unwrap();
     let authored = policies.iter().cloned();
-    let authored = authored.map(|policy| AuthoredPolicy { policy, guardrail: false, reason: String::new() });
-    let index = schema.index(&authored.collect::<Vec<_>>()).unwrap();
-    let mut left_out = 0;
+    let authored: Vec<_> = authored
+        .map(|policy| AuthoredPolicy { guardrail: is_guardrail(&policy), policy, reason: String::new() })
+        .collect();
+    let indexed = schema.index(&authored, Evaluation::Indexed).unwrap();
+    let whole = schema.index(&authored, Evaluation::Whole).unwrap();
+    let (mut asked, mut left_out) = (0, 0);
     for action in ACTIONS {
-        let (slice, own) = index.slice(action).unwrap();
-        left_out += policies.len() - slice.policies().count();
-        for (principal, resource) in [("Client", "x"), ("Client", "y"), ("Anonymous", "x")] {
-            let context = Context::from_pairs([("flag".to_owned(), RestrictedExpression::new_bool(flag))]).unwrap();
-            let [principal, action, resource] =
-                [(principal, "c"), ("Action", action), ("Api", resource)].map(|(kind, id)| uid(kind, id));
-            let request = Request::new(principal, action, resource, context, None).unwrap();
-            let expected = answer(&Authorizer::new().is_authorized(&request, &whole, entities));
-            let sliced = answer(&Authorizer::new().is_authorized(&request, slice, own));
-            assert_eq!(sliced, expected, "{request}: {texts:#?}");
+        for (kind, id, api) in
+            [("Client", "c", "x"), ("Client", "d", "x"), ("Client", "c", "y"), ("Anonymous", "c", "x")]
+        {
+            let level = about.1.map(|level| ("level", RestrictedExpression::new_long(level)));
+            let principal = entity(kind, id, level.as_slice());
+            let resource = entity("Api", api, &[("owner", RestrictedExpression::new_string(api.to_owned()))]);
+            for guardrails_only in [false, true] {
+                let chosen = policies.iter().filter(|policy| is_guardrail(policy) || !guardrails_only);
+                let set = PolicySet::from_policies(chosen.cloned()).unwrap();
+                let context = [("flag".to_owned(), RestrictedExpression::new_bool(about.0))];
+                let context = Context::from_pairs(context).unwrap();
+                let request =
+                    Request::new(principal.uid(), uid("Action", action), resource.uid(), context, None).unwrap();
+                let known = entities.clone().add_entities([principal.clone(), resource.clone()], None).unwrap();
+                let expected = told(&Authorizer::new().is_authorized(&request, &set, &known));
+                let question = Asking { action, principal: &principal, resource: &resource, guardrails_only };
+                let flag = (SmolStr::new("flag"), Value::from(about.0));
+                assert_eq!(indexed.told(&question, [flag.clone()].into()), expected, "{request}: {texts:#?}");
+                assert_eq!(whole.told(&question, [flag].into()), expected, "{request}: {texts:#?}");
+                asked += indexed.count(&question);
+                left_out += set.policies().count() - indexed.count(&question);
+            }
         }
     }
-    // The slices do leave out what names another action.
-    let single = texts.iter().filter(|text| text.contains(", action == Action::\"a")).count();
-    assert!(left_out >= single * (ACTIONS.len() - 1));
+    // The index does leave out what names another action, resource or principal.
+    let narrow = |text: &&String| text.contains("action == Action::\"a1\"") || text.contains("== Api::\"x\"");
+    let single = texts.iter().filter(narrow).count();
+    assert!(left_out >= single, "{asked} asked, {left_out} left out: {texts:#?}");
+}
+
+/// Forbids with an even number of letters: as good as any choice.
+fn is_guardrail(policy: &Policy) -> bool {
+    policy.effect() == Effect::Forbid && policy.to_string().len() % 2 == 0
 }

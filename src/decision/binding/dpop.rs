@@ -1,7 +1,6 @@
 //! The checks of a DPoP proof, numbered as in RFC 9449 §4.3; the cheap ones run before the signature.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{SHA256, digest};
 
 use super::Sender;
 use crate::decision::denial::Denial;
@@ -95,8 +94,8 @@ pub fn check(proof: &[u8], bound_key: &[u8; 32], sender: &Sender<'_, '_>) -> Res
     // (11)
     claims.check_times(sender)?;
     // (12a) over the ASCII token as sent.
-    let token_hash = digest(&SHA256, sender.credential.token());
-    verify_slices_are_equal(token_hash.as_ref(), &claims.token_hash).map_err(|_| Denial::ProofTokenMismatch)?;
+    verify_slices_are_equal(sender.credential.token_hash(), &claims.token_hash)
+        .map_err(|_| Denial::ProofTokenMismatch)?;
     // (7), (12b)
     let key = proof_key(&jws.header)?;
     if key.family() != algorithm.family() {

@@ -3,11 +3,10 @@
 //! The proof is spent after every other check of it, so that nobody without the key can fill the memory or burn somebody's
 //! `jti`. The key is (enforcement point, key thumbprint, `jti`): verified values, never raw text of the request.
 
-use aws_lc_rs::digest::{Context, SHA256};
-
 use super::{BoundSender, ProofMethod, Sender, dpop};
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
+use crate::decision::jose::sha256_of;
 use crate::decision::limits;
 
 /// What must be remembered before the walk may go on.
@@ -60,17 +59,8 @@ impl Spend {
 }
 
 fn spend_key(point: &str, key: &[u8; 32], token_id: &str) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
     // The name of the point ends with a byte that no name has; the thumbprint has a fixed length: no two triples read alike.
-    context.update(point.as_bytes());
-    context.update(&[0]);
-    context.update(key);
-    context.update(token_id.as_bytes());
-    let mut digest = [0; 32];
-    for (byte, hashed) in digest.iter_mut().zip(context.finish().as_ref()) {
-        *byte = *hashed;
-    }
-    digest
+    sha256_of(&[point.as_bytes(), &[0], key, token_id.as_bytes()])
 }
 
 /// A sender who showed every key that the token names, with a proof not seen before. Or one that leniency let pass unproven: then

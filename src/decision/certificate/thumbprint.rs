@@ -3,12 +3,12 @@
 //!
 //! Nothing here looks inside the certificate beyond its being one: no version, no extension, no date is asked for.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use x509_parser::asn1_rs::{Any, FromDer as _};
 use x509_parser::certificate::{X509Certificate, X509CertificateParser};
 use x509_parser::nom::Parser as _;
 
 use super::CertificateDenial;
+use crate::decision::jose::sha256;
 
 /// The most bytes a certificate may have: what webpki reads, 2^16 − 1. Real ones have 500 to 4,000.
 const MAX_CERTIFICATE_BYTES: usize = 65_535;
@@ -16,7 +16,7 @@ const MAX_CERTIFICATE_BYTES: usize = 65_535;
 /// SHA-256 of a certificate that is well formed and alone.
 pub(super) fn of(der: &[u8]) -> Result<[u8; 32], CertificateDenial> {
     certificate(der)?;
-    digest(&SHA256, der).as_ref().try_into().map_err(|_| CertificateDenial::Malformed)
+    Ok(sha256(der))
 }
 
 /// Exactly one DER certificate and not a byte more. Extensions are found, not read: a malformed one does not change

@@ -3,7 +3,6 @@
 //! One key has one encoding and so one thumbprint: lengths are exact, base64url is canonical, RSA numbers have no leading
 //! zero, Ed25519 points are canonical. Private and symmetric keys are refused, points off the curve too (RFC 8725 §3.4).
 
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
@@ -12,6 +11,7 @@ use aws_lc_rs::signature::{
 
 use super::algorithm::{Algorithm, KeyFamily};
 use super::compact::base64url;
+use super::hash::sha256;
 use super::json::{Map, Value};
 use crate::decision::limits;
 
@@ -20,6 +20,15 @@ pub struct PublicKey {
     material: Material,
     thumbprint: [u8; 32],
 }
+
+/// A thumbprint names one key (RFC 7638 §3.3).
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.thumbprint == other.thumbprint
+    }
+}
+
+impl Eq for PublicKey {}
 
 enum Material {
     Parsed(KeyFamily, ParsedPublicKey),
@@ -112,8 +121,8 @@ fn bytes<'j>(jwk: &'j Map, member: &str) -> Result<(&'j str, Vec<u8>), KeyDenial
 
 /// RFC 7638 §3.2: the required members in lexicographic order, no white space. Their values are canonical base64url or
 /// fixed names here, so nothing needs escaping.
-fn thumbprint(json: &str) -> Result<[u8; 32], KeyDenial> {
-    digest(&SHA256, json.as_bytes()).as_ref().try_into().map_err(|_| KeyDenial::Malformed)
+fn thumbprint(json: &str) -> [u8; 32] {
+    sha256(json.as_bytes())
 }
 
 fn parsed(
@@ -123,7 +132,7 @@ fn parsed(
     json: &str,
 ) -> Result<PublicKey, KeyDenial> {
     let key = ParsedPublicKey::new(algorithm, key).map_err(|_| KeyDenial::Malformed)?;
-    Ok(PublicKey { material: Material::Parsed(family, key), thumbprint: thumbprint(json)? })
+    Ok(PublicKey { material: Material::Parsed(family, key), thumbprint: thumbprint(json) })
 }
 
 /// RFC 7518 §6.2.1: coordinates have the full length of the field; the point is checked to be on the curve.
@@ -156,7 +165,7 @@ fn rsa(jwk: &Map) -> Result<PublicKey, KeyDenial> {
     if !sound || !odd_exponent || e.len() > 4 || e.first() == Some(&0) {
         return Err(KeyDenial::Malformed);
     }
-    let thumbprint = thumbprint(&format!(r#"{{"e":"{e_text}","kty":"RSA","n":"{n_text}"}}"#))?;
+    let thumbprint = thumbprint(&format!(r#"{{"e":"{e_text}","kty":"RSA","n":"{n_text}"}}"#));
     Ok(PublicKey { material: Material::Rsa(RsaPublicKeyComponents { n, e }), thumbprint })
 }
 

@@ -5,11 +5,13 @@
 
 pub mod algorithm;
 mod compact;
+mod hash;
 mod header;
 mod json;
 mod key;
 
 pub use compact::{Compact, NotCompact, base64url, base64url_32, base64url_of};
+pub use hash::{sha256, sha256_of};
 pub use header::{Header, HeaderMalformed};
 pub use json::{Map, NotAnObject, NumericDate, Value, parse_object};
 pub use key::{KeyDenial, PublicKey};

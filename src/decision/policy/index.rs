@@ -1,28 +1,79 @@
-//! The policies of a bundle, sliced by action when the bundle is loaded, so that a decision looks only at those that could apply.
+//! The policies of a bundle, sorted when it is loaded by what their scopes name, so that a decision asks only those that could apply
+//! and its cost does not grow with their number.
 //!
-//! Cedar decides; the slice leaves out only policies whose scope names another action. A differential test holds the slice
-//! against the whole set.
+//! Cedar evaluates; the index leaves out only policies whose scope names another action, resource or principal. A differential
+//! test holds it against Cedar's own answer on the whole set, and [`Evaluation::Whole`] turns it off.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use cedar_policy::{ActionConstraint, Entities, EntityUid, Policy, PolicyId, PolicySet};
+use cedar_policy::{ActionConstraint, Effect, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
+use cedar_policy_core::ast::{self, EntityType, EntityUID, Expr};
+use cedar_policy_core::entities::{Entities, NoEntitiesSchema, TCComputation};
+use cedar_policy_core::extensions::Extensions;
 
+use super::DecidingPolicy;
+use super::whole::Whole;
 use crate::decision::token::ClaimSpec;
+
+/// How policies are evaluated. The answer is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evaluation {
+    /// Those whose scope fits, found by index.
+    Indexed,
+    /// All of them, by Cedar's own authorizer, on each request.
+    Whole,
+}
 
 /// Policies by action.
 pub struct PolicyIndex {
     actions: HashMap<String, ActionPolicies>,
-    claims: Vec<ClaimSpec>,
-    reasons: HashMap<PolicyId, String>,
+    claims: Arc<[ClaimSpec]>,
+    whole: Option<Whole>,
 }
 
 /// What can apply to one action.
 pub(super) struct ActionPolicies {
-    pub(super) action: EntityUid,
-    pub(super) policies: PolicySet,
-    pub(super) guardrails: PolicySet,
+    pub(super) action: Arc<EntityUID>,
     /// The action and its groups.
     pub(super) entities: Entities,
+    anywhere: ByPrincipal,
+    /// Those that name one resource.
+    at: HashMap<EntityUID, ByPrincipal>,
+}
+
+#[derive(Default)]
+struct ByPrincipal {
+    anybody: Vec<Arc<Candidate>>,
+    /// Those for one type of principal: there are two.
+    kinds: Vec<(EntityType, Vec<Arc<Candidate>>)>,
+    /// Those that name one principal.
+    of: HashMap<EntityUID, Vec<Arc<Candidate>>>,
+}
+
+impl ByPrincipal {
+    fn met_by<'p>(&'p self, principal: &EntityUID) -> impl Iterator<Item = &'p Candidate> + use<'p> {
+        let kind = self.kinds.iter().find(|(kind, _)| kind == principal.entity_type()).map(|(_, list)| list);
+        let named = self.of.get(principal);
+        self.anybody.iter().chain(kind.into_iter().flatten()).chain(named.into_iter().flatten()).map(AsRef::as_ref)
+    }
+
+    fn of_kind(&mut self, kind: &EntityType) -> &mut Vec<Arc<Candidate>> {
+        let at = self.kinds.iter().position(|(known, _)| known == kind).unwrap_or_else(|| {
+            self.kinds.push((kind.clone(), Vec::new()));
+            self.kinds.len().saturating_sub(1)
+        });
+        self.kinds.get_mut(at).map_or(&mut self.anybody, |(_, list)| list)
+    }
+}
+
+/// A policy that could apply.
+pub(super) struct Candidate {
+    pub(super) name: Arc<DecidingPolicy>,
+    pub(super) forbids: bool,
+    pub(super) guardrail: bool,
+    /// What is left to ask once the index has found it; nothing, for a policy that has no conditions.
+    pub(super) condition: Option<Expr>,
 }
 
 /// A policy of the bundle and whether it stands in the guardrail file.
@@ -40,40 +91,43 @@ pub struct AuthoredPolicy {
 pub struct IndexRefused(pub String);
 
 impl PolicyIndex {
-    /// Slices the policies by action. `actions` are all actions of the schema with the groups they are in, transitively.
+    /// Sorts the policies. `actions` are all actions of the schema with the groups they are in, transitively.
     ///
     /// # Errors
     /// [`IndexRefused`] if two policies share an id.
     pub fn new(
         policies: &[AuthoredPolicy],
         actions: &[(EntityUid, Vec<EntityUid>)],
-        entities: &Entities,
+        entities: &cedar_policy::Entities,
         claims: Vec<ClaimSpec>,
+        evaluation: Evaluation,
     ) -> Result<Self, IndexRefused> {
+        let candidates: Vec<_> = policies.iter().map(|authored| (authored, Arc::new(candidate(authored)))).collect();
+        // Whichever is asked, a set that Cedar refuses is refused.
+        let whole = Whole::new(&candidates, entities)?;
         let mut index = HashMap::new();
         for (action, groups) in actions {
-            let mut sliced = PolicySet::new();
-            let mut guardrails = PolicySet::new();
-            for authored in policies.iter().filter(|authored| applies(&authored.policy, action, groups)) {
-                let refused = |error: cedar_policy::PolicySetError| IndexRefused(error.to_string());
-                sliced.add(authored.policy.clone()).map_err(refused)?;
-                if authored.guardrail {
-                    guardrails.add(authored.policy.clone()).map_err(refused)?;
+            let uids = core::iter::once(action).chain(groups);
+            let own = uids.filter_map(|uid| entities.get(uid)).map(|entity| entity.as_ref().clone());
+            let mut sorted = ActionPolicies {
+                action: Arc::new(action.as_ref().clone()),
+                entities: gathered(own)?,
+                anywhere: ByPrincipal::default(),
+                at: HashMap::new(),
+            };
+            for (authored, candidate) in &candidates {
+                if applies(&authored.policy, action, groups) {
+                    sorted.add(&authored.policy, candidate);
                 }
             }
-            let uids: Vec<_> = core::iter::once(action).chain(groups).cloned().collect();
-            let own = uids.iter().filter_map(|uid| entities.get(uid)).cloned();
-            let entities = Entities::from_entities(own, None).map_err(|error| IndexRefused(error.to_string()))?;
-            let name = action.id().unescaped().to_owned();
-            index.insert(name, ActionPolicies { action: action.clone(), policies: sliced, guardrails, entities });
+            index.insert(action.id().unescaped().to_owned(), sorted);
         }
-        let reasons = policies.iter().map(|authored| (authored.policy.id().clone(), authored.reason.clone())).collect();
-        Ok(Self { actions: index, claims, reasons })
+        Ok(Self { actions: index, claims: claims.into(), whole: (evaluation == Evaluation::Whole).then_some(whole) })
     }
 
     /// The claims that the schema declares.
     #[must_use]
-    pub fn claims(&self) -> &[ClaimSpec] {
+    pub fn claims(&self) -> &Arc<[ClaimSpec]> {
         &self.claims
     }
 
@@ -81,16 +135,66 @@ impl PolicyIndex {
         self.actions.get(action)
     }
 
-    /// What a decision about an action looks at: the policies, and the action with its groups.
-    #[cfg(test)]
-    pub(crate) fn slice(&self, action: &str) -> Option<(&PolicySet, &Entities)> {
-        self.of(action).map(|sliced| (&sliced.policies, &sliced.entities))
+    /// All policies, if they are to be asked.
+    pub(super) fn whole(&self) -> Option<&Whole> {
+        self.whole.as_ref()
+    }
+}
+
+impl ActionPolicies {
+    /// The policies that this principal could meet at this resource.
+    pub(super) fn candidates<'p>(
+        &'p self,
+        principal: &EntityUID,
+        resource: &EntityUID,
+    ) -> impl Iterator<Item = &'p Candidate> + use<'p> {
+        let here = self.at.get(resource).map(|policies| policies.met_by(principal));
+        self.anywhere.met_by(principal).chain(here.into_iter().flatten())
     }
 
-    /// The `@reason` of a policy.
-    pub(super) fn reason(&self, id: &PolicyId) -> Option<&str> {
-        self.reasons.get(id).map(String::as_str)
+    fn add(&mut self, policy: &Policy, candidate: &Arc<Candidate>) {
+        let place = match policy.resource_constraint() {
+            ResourceConstraint::Eq(only) => self.at.entry(only.into()).or_default(),
+            ResourceConstraint::Any
+            | ResourceConstraint::In(_)
+            | ResourceConstraint::Is(_)
+            | ResourceConstraint::IsIn(..) => &mut self.anywhere,
+        };
+        let list = match policy.principal_constraint() {
+            PrincipalConstraint::Eq(only) => place.of.entry(only.into()).or_default(),
+            PrincipalConstraint::Is(kind) => place.of_kind(kind.as_ref()),
+            PrincipalConstraint::Any | PrincipalConstraint::In(_) | PrincipalConstraint::IsIn(..) => &mut place.anybody,
+        };
+        list.push(Arc::clone(candidate));
     }
+}
+
+fn candidate(authored: &AuthoredPolicy) -> Candidate {
+    let policy = &authored.policy;
+    // The index compares what a scope names; a scope that says more is evaluated with the conditions.
+    let found_by_scope = matches!(
+        policy.principal_constraint(),
+        PrincipalConstraint::Any | PrincipalConstraint::Eq(_) | PrincipalConstraint::Is(_)
+    ) && match policy.resource_constraint() {
+        ResourceConstraint::Any | ResourceConstraint::Eq(_) => true,
+        ResourceConstraint::Is(kind) => super::estate::API.as_ref() == Some(kind.as_ref()),
+        ResourceConstraint::In(_) | ResourceConstraint::IsIn(..) => false,
+    };
+    let written: &ast::Policy = policy.as_ref();
+    let condition = if found_by_scope { written.non_scope_constraints().cloned() } else { Some(written.condition()) };
+    Candidate {
+        name: Arc::new(DecidingPolicy { id: policy.id().to_string(), reason: authored.reason.clone() }),
+        forbids: policy.effect() == Effect::Forbid,
+        guardrail: authored.guardrail,
+        condition,
+    }
+}
+
+/// Entities whose ancestors are all named already.
+pub(super) fn gathered(entities: impl IntoIterator<Item = ast::Entity>) -> Result<Entities, IndexRefused> {
+    let (schema, extensions) = (None::<&NoEntitiesSchema>, Extensions::all_available());
+    Entities::from_entities(entities, schema, TCComputation::AssumeAlreadyComputed, extensions)
+        .map_err(|error| IndexRefused(error.to_string()))
 }
 
 fn applies(policy: &Policy, action: &EntityUid, groups: &[EntityUid]) -> bool {

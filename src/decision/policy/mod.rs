@@ -2,18 +2,21 @@
 //!
 //! Cedar skips a policy that errors; a skipped `forbid` would allow, so an error of any policy that was looked at is a denial.
 
+mod ask;
 pub mod attributes;
+mod estate;
 mod index;
+pub mod values;
+mod whole;
 
-use std::collections::HashSet;
-use std::str::FromStr as _;
+use std::sync::Arc;
 
-use cedar_policy::{
-    AuthorizationError, Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid,
-    PolicySet, Request, Response,
-};
+use cedar_policy_core::ast::Entity;
 
-pub use index::{AuthoredPolicy, IndexRefused, PolicyIndex};
+#[cfg(test)]
+pub(crate) use ask::Asking;
+pub use estate::Estate;
+pub use index::{AuthoredPolicy, Evaluation, IndexRefused, PolicyIndex};
 
 use crate::decision::binding::ProvenSender;
 use crate::decision::certificate::PeerCertificate;
@@ -22,7 +25,7 @@ use crate::decision::denial::Denial;
 use crate::decision::facts::RequestFacts;
 use crate::decision::route::Route;
 use crate::decision::token::VerifiedToken;
-use index::ActionPolicies;
+use ask::{Answer, Asked};
 
 /// Who asks, as far as it is proven.
 pub struct Subject<'w> {
@@ -40,6 +43,8 @@ pub struct Subject<'w> {
 pub struct Question<'w> {
     /// The policies.
     pub index: &'w PolicyIndex,
+    /// Whom and what they are about.
+    pub estate: &'w Estate,
     /// The request.
     pub facts: &'w RequestFacts<'w>,
     /// The operation.
@@ -59,13 +64,13 @@ pub struct DecidingPolicy {
 
 /// Policy permitted the request and no policy errored.
 pub struct Authorised {
-    policies: Vec<DecidingPolicy>,
+    policies: Vec<Arc<DecidingPolicy>>,
 }
 
 impl Authorised {
     /// The policies that permitted it.
     #[must_use]
-    pub fn policies(&self) -> &[DecidingPolicy] {
+    pub fn policies(&self) -> &[Arc<DecidingPolicy>] {
         &self.policies
     }
 }
@@ -76,7 +81,7 @@ pub struct Refused {
     /// The code.
     pub denial: Denial,
     /// The forbids that were satisfied, or the policies that errored.
-    pub policies: Vec<DecidingPolicy>,
+    pub policies: Vec<Arc<DecidingPolicy>>,
 }
 
 impl From<Denial> for Refused {
@@ -91,25 +96,22 @@ impl Question<'_> {
     /// # Errors
     /// [`Refused`] with a denial of class `policy`, or `fault_policy_errored`.
     pub fn authorise(&self, subject: &Subject<'_>) -> Result<Authorised, Refused> {
-        let client = subject.token.client();
-        // An issuer has no fragment, so the first `#` ends it: no two clients read alike.
-        let principal = uid("Client", &format!("{}#{}", client.issuer, client.id))?;
-        let attributes = attributes::client(client, subject.registration).into_iter().collect();
-        let entity = Entity::new(principal.clone(), attributes, HashSet::new()).map_err(|_| errored())?;
-        let policies = self.policies()?;
+        let principal = self.estate.client(subject.token.client(), subject.registration).ok_or_else(errored)?;
         // A guardrail is stronger than a scope that is short: it is never softened, so it must be heard first.
-        let response = self.ask(policies, &policies.policies, principal, entity, Some(subject))?;
-        self.no_guardrail(policies, &response)?;
+        let answer = self.ask(principal, Some(subject))?;
         let scopes = &self.route.operation().scopes;
         if !scopes.iter().all(|scope| subject.token.scopes().contains(scope)) {
             return Err(Denial::ScopeInsufficient.into());
         }
-        let deciding = self.deciding(&response);
-        match response.decision() {
-            Decision::Allow => Ok(Authorised { policies: deciding }),
-            Decision::Deny if deciding.is_empty() => Err(Denial::PolicyNotPermitted.into()),
-            Decision::Deny => Err(Refused { denial: Denial::PolicyForbidden, policies: deciding }),
+        let forbidding = answer.named(|policy| policy.forbids);
+        if !forbidding.is_empty() {
+            return Err(Refused { denial: Denial::PolicyForbidden, policies: forbidding });
         }
+        let permitting = answer.named(|policy| !policy.forbids);
+        if permitting.is_empty() {
+            return Err(Denial::PolicyNotPermitted.into());
+        }
+        Ok(Authorised { policies: permitting })
     }
 
     /// Asks the guardrails alone, with the principal `Anonymous`: for public operations, and where leniency lets a request
@@ -118,77 +120,31 @@ impl Question<'_> {
     /// # Errors
     /// [`Refused`] with `policy_guardrail` or `fault_policy_errored`.
     pub fn guardrails(&self) -> Result<(), Refused> {
-        let policies = self.policies()?;
-        let principal = uid("Anonymous", "anonymous")?;
-        let entity = Entity::new_no_attrs(principal.clone(), HashSet::new());
-        let response = self.ask(policies, &policies.guardrails, principal, entity, None)?;
-        self.no_guardrail(policies, &response)
+        self.ask(estate::anonymous().ok_or_else(errored)?, None).map(|_| ())
     }
 
-    fn policies(&self) -> Result<&ActionPolicies, Refused> {
-        self.index.of(&self.route.operation().action).ok_or_else(errored)
-    }
-
-    fn ask(
-        &self,
-        policies: &ActionPolicies,
-        set: &PolicySet,
-        principal: EntityUid,
-        entity: Entity,
-        subject: Option<&Subject<'_>>,
-    ) -> Result<Response, Refused> {
-        let api = self.route.api();
-        let resource = uid("Api", &api.id)?;
-        let attributes = attributes::api(api).into_iter().collect();
-        let resource_entity = Entity::new(resource.clone(), attributes, HashSet::new()).map_err(|_| errored())?;
-        let entities: Entities =
-            policies.entities.clone().add_entities([entity, resource_entity], None).map_err(|_| errored())?;
-        let pairs = attributes::context(self.facts, self.route, subject, self.now).ok_or_else(errored)?;
-        let context = Context::from_pairs(pairs).map_err(|_| errored())?;
-        let request =
-            Request::new(principal, policies.action.clone(), resource, context, None).map_err(|_| errored())?;
-        let response = Authorizer::new().is_authorized(&request, set, &entities);
-        let mut errors = response.diagnostics().errors().peekable();
-        if errors.peek().is_some() {
-            let policies =
-                errors.map(|AuthorizationError::PolicyEvaluationError(error)| self.named(error.policy_id())).collect();
-            return Err(Refused { denial: Denial::FaultPolicyErrored, policies });
+    /// Asks the policies about a principal; without a subject the guardrails alone. Nothing errored, and no guardrail forbids.
+    fn ask(&self, principal: Arc<Entity>, subject: Option<&Subject<'_>>) -> Result<Answer<'_>, Refused> {
+        let resource = self.estate.api(self.route.api()).ok_or_else(errored)?;
+        let context = values::context(self.facts, self.route, subject, self.now).ok_or_else(errored)?;
+        let asked = if subject.is_some() { Asked::Everything } else { Asked::Guardrails };
+        let action = &self.route.operation().action;
+        let answer = self.index.ask(action, principal, resource, context, asked).ok_or_else(errored)?;
+        if !answer.errored.is_empty() {
+            return Err(Refused {
+                denial: Denial::FaultPolicyErrored,
+                policies: ask::names(answer.errored.into_iter()),
+            });
         }
-        drop(errors);
-        Ok(response)
-    }
-
-    fn no_guardrail(&self, policies: &ActionPolicies, response: &Response) -> Result<(), Refused> {
-        let forbidding: Vec<_> = response
-            .diagnostics()
-            .reason()
-            .filter(|id| policies.guardrails.policy(id).is_some())
-            .map(|id| self.named(id))
-            .collect();
-        if forbidding.is_empty() {
-            Ok(())
+        let guardrails = answer.named(|policy| policy.forbids && policy.guardrail);
+        if guardrails.is_empty() {
+            Ok(answer)
         } else {
-            Err(Refused { denial: Denial::PolicyGuardrail, policies: forbidding })
+            Err(Refused { denial: Denial::PolicyGuardrail, policies: guardrails })
         }
-    }
-
-    fn deciding(&self, response: &Response) -> Vec<DecidingPolicy> {
-        let mut deciding: Vec<_> = response.diagnostics().reason().map(|id| self.named(id)).collect();
-        deciding.sort_unstable_by(|one, two| one.id.cmp(&two.id));
-        deciding
-    }
-
-    fn named(&self, id: &cedar_policy::PolicyId) -> DecidingPolicy {
-        let reason = self.index.reason(id).unwrap_or_default().to_owned();
-        DecidingPolicy { id: id.to_string(), reason }
     }
 }
 
 fn errored() -> Refused {
     Denial::FaultPolicyErrored.into()
-}
-
-fn uid(entity_type: &str, id: &str) -> Result<EntityUid, Refused> {
-    let name = EntityTypeName::from_str(entity_type).map_err(|_| errored())?;
-    Ok(EntityUid::from_type_name_and_id(name, EntityId::new(id)))
 }

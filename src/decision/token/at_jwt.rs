@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use super::{Confirmation, Issuer, IssuerRules, Issuers, SignedToken, TokenType};
+use arc_swap::ArcSwapOption;
+
+use super::{Confirmation, Issuer, IssuerRules, Issuers, Keyring, SignedToken, TokenType};
+use crate::decision::cedar;
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
 use crate::decision::jose::{Compact, Header, Map, NumericDate, Value, base64url_32};
@@ -29,7 +32,7 @@ impl From<Denial> for TokenRefused<'_> {
 ///
 /// # Errors
 /// A denial of class `token`, or `fault_keys_unavailable`.
-pub fn verify<'s>(token: &[u8], issuers: &'s Issuers) -> Result<SignedToken, TokenRefused<'s>> {
+pub(super) fn verify<'s>(token: &[u8], issuers: &'s Issuers) -> Result<SignedToken, TokenRefused<'s>> {
     let jws = Compact::parse(token, limits::TOKEN_BYTES).map_err(|_| Denial::TokenMalformed)?;
     let header = Header::read(&jws.header).map_err(|_| Denial::TokenMalformed)?;
     if header.asks_for_extension {
@@ -38,12 +41,13 @@ pub fn verify<'s>(token: &[u8], issuers: &'s Issuers) -> Result<SignedToken, Tok
     // RFC 9068 §4: exact match; an array or a prefix is not the issuer.
     let issuer = text(&jws.payload, "iss")?.ok_or(Denial::TokenClaimMissing)?;
     let issuer = issuers.find(issuer).ok_or(Denial::TokenIssuerUnknown)?;
-    by_issuer(&jws, &header, issuer).map_err(|denial| TokenRefused { denial, issuer: Some(&issuer.rules.issuer) })?;
-    Ok(signed(Arc::clone(&issuer.rules), jws.payload)?)
+    let keys = by_issuer(&jws, &header, issuer)
+        .map_err(|denial| TokenRefused { denial, issuer: Some(&issuer.rules.issuer) })?;
+    Ok(signed(Arc::clone(&issuer.rules), Arc::clone(keys), jws.payload)?)
 }
 
-/// What the issuer's rules and keys say: type, algorithm, signature.
-fn by_issuer(jws: &Compact<'_>, header: &Header<'_>, issuer: &Issuer) -> Result<(), Denial> {
+/// What the issuer's rules and keys say: type, algorithm, signature. The keys that it was verified with.
+fn by_issuer<'s>(jws: &Compact<'_>, header: &Header<'_>, issuer: &'s Issuer) -> Result<&'s Arc<Keyring>, Denial> {
     let rules = &issuer.rules;
     if !has_type(rules.token_type, header.token_type) {
         return Err(Denial::TokenTypeUnexpected);
@@ -58,7 +62,7 @@ fn by_issuer(jws: &Compact<'_>, header: &Header<'_>, issuer: &Issuer) -> Result<
     if !candidates.any(|key| key.verifies(algorithm, jws.signing_input, &jws.signature)) {
         return Err(Denial::TokenSignatureInvalid);
     }
-    Ok(())
+    Ok(keys)
 }
 
 /// RFC 9068 §4, media type names compare without case (RFC 2045 §5.1).
@@ -68,24 +72,29 @@ fn has_type(expected: TokenType, actual: Option<&str>) -> bool {
     is("at+jwt") || is("application/at+jwt") || (expected == TokenType::LegacyJwt && is("JWT"))
 }
 
-fn signed(issuer: Arc<IssuerRules>, claims: Map) -> Result<SignedToken, Denial> {
+fn signed(issuer: Arc<IssuerRules>, keys: Arc<Keyring>, claims: Map) -> Result<SignedToken, Denial> {
     let strict = issuer.token_type == TokenType::AtJwt;
     let identifier = |name: &str, required: bool| match identifier(&claims, name)? {
         None if required => Err(Denial::TokenClaimMissing),
         found => Ok(found.map(str::to_owned)),
     };
     let client = identifier(&issuer.client_claim, true)?.ok_or(Denial::TokenClaimMissing)?;
+    let (audiences, scopes) = (audiences(&claims)?, scopes(&claims, &issuer.scope_claim)?);
     Ok(SignedToken {
         client: ClientId { issuer: issuer.issuer.clone(), id: client },
         subject: identifier("sub", strict)?,
         token_id: identifier("jti", strict)?,
-        audiences: audiences(&claims)?,
-        scopes: scopes(&claims, &issuer.scope_claim)?,
+        audience_set: cedar::texts(&audiences),
+        audiences,
+        scope_set: cedar::texts(&scopes),
+        scopes,
         expires: date(&claims, "exp")?.ok_or(Denial::TokenClaimMissing)?,
         issued: date(&claims, "iat")?.ok_or(Denial::TokenClaimMissing)?,
         not_before: date(&claims, "nbf")?,
         confirmation: confirmation(&claims)?,
+        declared: ArcSwapOption::empty(),
         issuer,
+        keys,
         claims,
     })
 }

@@ -2,6 +2,10 @@
 //!
 //! A declared claim of another type denies: made absent it would disarm a `forbid`, coerced it would mean something else.
 
+use cedar_policy_core::ast::Value as CedarValue;
+use smol_str::SmolStr;
+
+use crate::decision::cedar::{self, Record};
 use crate::decision::jose::{Map, NumericDate, Value};
 
 /// A claim that the schema declares.
@@ -32,23 +36,6 @@ pub enum ClaimType {
     Record(Vec<ClaimSpec>),
 }
 
-/// A claim's value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClaimValue {
-    /// A string.
-    Text(String),
-    /// An integer.
-    Long(i64),
-    /// A boolean.
-    Bool(bool),
-    /// Seconds since the epoch.
-    Date(i64),
-    /// Elements of one type.
-    Set(Vec<ClaimValue>),
-    /// Attribute name and value.
-    Record(Vec<(String, ClaimValue)>),
-}
-
 /// A declared claim has another type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongType;
@@ -57,21 +44,24 @@ pub struct WrongType;
 ///
 /// # Errors
 /// [`WrongType`] if one of them has another type than declared; `null` is another type.
-pub fn read(claims: &Map, specs: &[ClaimSpec]) -> Result<Vec<(String, ClaimValue)>, WrongType> {
+pub fn read(claims: &Map, specs: &[ClaimSpec]) -> Result<Record, WrongType> {
     let present = specs.iter().filter_map(|spec| claims.get(&spec.claim).map(|value| (spec, value)));
-    present.map(|(spec, value)| Ok((spec.attribute.clone(), one(&spec.kind, value)?))).collect()
+    present.map(|(spec, value)| Ok((SmolStr::new(&spec.attribute), one(&spec.kind, value)?))).collect()
 }
 
-fn one(kind: &ClaimType, value: &Value) -> Result<ClaimValue, WrongType> {
+fn one(kind: &ClaimType, value: &Value) -> Result<CedarValue, WrongType> {
     match (kind, value) {
-        (ClaimType::Text, Value::String(text)) => Ok(ClaimValue::Text(text.clone())),
-        (ClaimType::Long, Value::Number(number)) => number.as_i64().map(ClaimValue::Long).ok_or(WrongType),
-        (ClaimType::Bool, Value::Bool(truth)) => Ok(ClaimValue::Bool(*truth)),
-        (ClaimType::Date, value) => NumericDate::read(value).map(|date| ClaimValue::Date(date.floor)).ok_or(WrongType),
-        (ClaimType::Set(kind), Value::Array(array)) => {
-            array.iter().map(|element| one(kind, element)).collect::<Result<_, _>>().map(ClaimValue::Set)
+        (ClaimType::Text, Value::String(text)) => Ok(cedar::text(text)),
+        (ClaimType::Long, Value::Number(number)) => number.as_i64().map(CedarValue::from).ok_or(WrongType),
+        (ClaimType::Bool, Value::Bool(truth)) => Ok(CedarValue::from(*truth)),
+        (ClaimType::Date, value) => {
+            NumericDate::read(value).and_then(|date| cedar::datetime(date.floor)).ok_or(WrongType)
         }
-        (ClaimType::Record(specs), Value::Object(map)) => read(map, specs).map(ClaimValue::Record),
+        (ClaimType::Set(kind), Value::Array(array)) => {
+            let elements: Vec<_> = array.iter().map(|element| one(kind, element)).collect::<Result<_, _>>()?;
+            Ok(CedarValue::set(elements, None))
+        }
+        (ClaimType::Record(specs), Value::Object(map)) => read(map, specs).map(cedar::record),
         (ClaimType::Text | ClaimType::Long | ClaimType::Bool | ClaimType::Set(_) | ClaimType::Record(_), _) => {
             Err(WrongType)
         }
@@ -88,7 +78,7 @@ mod tests {
         ClaimSpec { attribute: attribute.into(), claim: attribute.into(), kind }
     }
 
-    fn reading(kind: ClaimType, value: &Value) -> Result<Vec<(String, ClaimValue)>, WrongType> {
+    fn reading(kind: ClaimType, value: &Value) -> Result<Record, WrongType> {
         let Value::Object(map) = json!({"x": value, "other": 1}) else { panic!("an object") };
         read(&map, &[spec("x", kind)])
     }
@@ -97,14 +87,14 @@ mod tests {
     fn declared_claims_are_read_and_others_are_not() {
         let Value::Object(map) = json!({"a": "b", "z": [1]}) else { panic!("an object") };
         let specs = [spec("a", ClaimType::Text), spec("missing", ClaimType::Long)];
-        assert_eq!(read(&map, &specs).unwrap(), [("a".to_owned(), ClaimValue::Text("b".into()))]);
+        assert_eq!(read(&map, &specs).unwrap(), [("a".into(), "b".into())].into());
     }
 
     #[test]
     fn a_namespaced_claim_may_have_a_short_attribute() {
         let Value::Object(map) = json!({"https://x.test/level": 3}) else { panic!("an object") };
         let spec = ClaimSpec { attribute: "level".into(), claim: "https://x.test/level".into(), kind: ClaimType::Long };
-        assert_eq!(read(&map, &[spec]).unwrap(), [("level".to_owned(), ClaimValue::Long(3))]);
+        assert_eq!(read(&map, &[spec]).unwrap(), [("level".into(), 3.into())].into());
     }
 
     #[test]

@@ -11,11 +11,13 @@ use crate::decision::jose::{Map, PublicKey, Value, parse_object};
 use crate::decision::limits;
 
 /// The usable keys of one issuer.
+#[derive(PartialEq, Eq)]
 pub struct Keyring {
     keys: Vec<IssuerKey>,
     remarks: Vec<KeyRemark>,
 }
 
+#[derive(PartialEq, Eq)]
 struct IssuerKey {
     id: Option<String>,
     /// The one algorithm it may be used with, if the JWK says so (RFC 8725 §3.1).

@@ -7,14 +7,20 @@
 mod at_jwt;
 pub mod claims;
 mod keyring;
+mod known;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use at_jwt::{TokenRefused, verify};
-pub use claims::{ClaimSpec, ClaimType, ClaimValue};
+pub use at_jwt::TokenRefused;
+pub use claims::{ClaimSpec, ClaimType};
 pub use keyring::{KeyRemark, Keyring, KeysRefused, RemarkKind};
+pub use known::{KnownTokens, verify};
 
+use arc_swap::ArcSwapOption;
+use cedar_policy_core::ast::Value;
+
+use crate::decision::cedar;
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
 use crate::decision::jose::algorithm::AlgorithmSet;
@@ -103,24 +109,32 @@ impl Issuers {
 
 /// The signature of a trusted issuer under an allowed algorithm, the right `typ`, and the required claims. Says nothing about
 /// time, audience or sender.
+///
+/// What it is worth ends with its issuer's keys and rules, which it holds for that.
 pub struct SignedToken {
     issuer: Arc<IssuerRules>,
+    keys: Arc<Keyring>,
     client: ClientId,
     subject: Option<String>,
     token_id: Option<String>,
     audiences: Vec<String>,
     scopes: Vec<String>,
+    /// The same as Cedar has them.
+    scope_set: Value,
+    audience_set: Value,
     expires: NumericDate,
     issued: NumericDate,
     not_before: Option<NumericDate>,
     confirmation: Confirmation,
     claims: Map,
+    /// The claims that a schema declares, with that schema's list: they are read once for each.
+    declared: ArcSwapOption<(Arc<[ClaimSpec]>, Value)>,
 }
 
 /// A token that is good for this API now; its sender is not proven.
 pub struct VerifiedToken {
-    signed: SignedToken,
-    declared: Vec<(String, ClaimValue)>,
+    signed: Arc<SignedToken>,
+    declared: Value,
     lifetime_seconds: i64,
     waived: bool,
 }
@@ -136,7 +150,7 @@ impl SignedToken {
     ///
     /// # Errors
     /// A denial of class `token`.
-    pub fn accept(self, api: &Api, specs: &[ClaimSpec], now: i64) -> Result<VerifiedToken, Denial> {
+    pub fn accept(self: Arc<Self>, api: &Api, specs: &Arc<[ClaimSpec]>, now: i64) -> Result<VerifiedToken, Denial> {
         let rules = &self.issuer;
         if !api.issuers.contains(&rules.issuer) {
             return Err(Denial::TokenIssuerUnknown);
@@ -149,7 +163,7 @@ impl SignedToken {
             return Err(Denial::TokenAudienceMismatch);
         }
         // RFC 7519 §4.1.4: "on or after" is expired.
-        if now >= self.expires.floor.saturating_add(rules.expiry_skew_seconds) {
+        if now >= self.ends_at() {
             return Err(Denial::TokenExpired);
         }
         let latest = now.saturating_add(rules.future_skew_seconds);
@@ -163,8 +177,34 @@ impl SignedToken {
         if over(rules.max_lifetime_seconds) || (over_api && !waived) {
             return Err(Denial::TokenLifetimeExceeded);
         }
-        let declared = claims::read(&self.claims, specs).map_err(|_| Denial::TokenClaimMalformed)?;
+        let declared = self.declared(specs)?;
         Ok(VerifiedToken { signed: self, declared, lifetime_seconds, waived })
+    }
+}
+
+impl SignedToken {
+    /// Whether its issuer still is who it was when the signature was verified: the same rules, the same keys.
+    fn stands(&self, issuers: &Issuers) -> bool {
+        issuers.find(&self.issuer.issuer).is_some_and(|issuer| {
+            Arc::ptr_eq(&self.issuer, &issuer.rules)
+                && issuer.keys.as_ref().is_some_and(|keys| Arc::ptr_eq(&self.keys, keys))
+        })
+    }
+
+    /// When it expires for all who see it, Unix seconds.
+    #[must_use]
+    pub fn ends_at(&self) -> i64 {
+        self.expires.floor.saturating_add(self.issuer.expiry_skew_seconds)
+    }
+
+    fn declared(&self, specs: &Arc<[ClaimSpec]>) -> Result<Value, Denial> {
+        if let Some(known) = self.declared.load().as_deref().filter(|known| Arc::ptr_eq(&known.0, specs)) {
+            return Ok(known.1.clone());
+        }
+        let read = claims::read(&self.claims, specs).map_err(|_| Denial::TokenClaimMalformed)?;
+        let value = cedar::record(read);
+        self.declared.store(Some(Arc::new((Arc::clone(specs), value.clone()))));
+        Ok(value)
     }
 }
 
@@ -223,9 +263,21 @@ impl VerifiedToken {
         self.signed.confirmation
     }
 
-    /// The claims that the schema declares: attribute name and value.
+    /// The scopes, as a set.
     #[must_use]
-    pub fn declared(&self) -> &[(String, ClaimValue)] {
+    pub fn scope_set(&self) -> &Value {
+        &self.signed.scope_set
+    }
+
+    /// The audiences, as a set.
+    #[must_use]
+    pub fn audience_set(&self) -> &Value {
+        &self.signed.audience_set
+    }
+
+    /// The claims that the schema declares, as a record.
+    #[must_use]
+    pub fn declared(&self) -> &Value {
         &self.declared
     }
 

@@ -1,0 +1,45 @@
+//! What the log is told of files that were taken or refused.
+
+use crate::problem::Problem;
+
+/// Something new that is served from now on.
+pub(super) enum Taken {
+    Bundle { revision: String },
+    Keys { issuer: String, keys: usize, digest: String },
+    Withdrawn { issuer: String, why: String },
+    Trust,
+    Nonces,
+    Door { listener: String },
+}
+
+impl Taken {
+    pub(super) fn tell(&self, what: &str) {
+        match self {
+            Self::Bundle { revision } => tracing::info!(what, revision, "new files are served"),
+            Self::Keys { issuer, keys, digest } => tracing::info!(what, issuer, keys, digest, "new files are served"),
+            Self::Withdrawn { issuer, why } => {
+                tracing::error!(what, issuer, why, "the issuer has withdrawn its keys: its tokens are denied");
+            }
+            Self::Door { listener } => tracing::info!(what, listener, "new files are served"),
+            Self::Trust | Self::Nonces => tracing::info!(what, "new files are served"),
+        }
+    }
+}
+
+/// `revision` is that of the bundle that is still served, if it is a bundle that is refused.
+pub(super) fn tell_refused(kind: &str, revision: Option<&str>, problems: &[Problem]) {
+    for problem in problems.iter().filter(|problem| problem.is_error()) {
+        let (place, said, remedy) = (place(problem), &problem.what, &problem.remedy);
+        tracing::error!(what = kind, revision, place, problem = said, remedy, "refused; the last good one stays");
+    }
+}
+
+/// Writes a warning to the log.
+pub fn tell_warning(warning: &Problem) {
+    let place = place(warning);
+    tracing::warn!(place, problem = warning.what, remedy = warning.remedy, "warning");
+}
+
+fn place(problem: &Problem) -> String {
+    format!("{}:{}:{}", problem.place.file, problem.place.line, problem.place.column)
+}
