@@ -3,12 +3,13 @@
 //!
 //! One operation is measured: `GET https://pay.example.com/v1/payments/{payment_id}`. Seven policies can apply to it, however
 //! many the bundle has.
-#![allow(dead_code, reason = "each benchmark uses its part of this module")]
+#![allow(dead_code, unused_imports, reason = "each benchmark uses its part of this module")]
 
 #[path = "../../tests/support/mod.rs"]
 pub mod support;
 
 pub mod bundle;
+pub mod inside;
 pub mod messages;
 pub mod party;
 pub mod tokens;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::example::shipped_texts;
-use super::{NOW, bundle, good, issuer, load_in, surroundings};
+use super::{bundle, good, issuer, load_in, surroundings};
 use crate::bundle::{Files, load};
 use crate::decision::policy::Asking;
 

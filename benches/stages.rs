@@ -1,0 +1,93 @@
+//! What each stage of one check costs, in-process: `cargo bench --bench stages`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects,
+    missing_docs,
+    reason = "a benchmark may stop at the first surprise"
+)]
+
+#[path = "world/mod.rs"]
+mod world;
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use keybound::decision::facts::RequestFacts;
+use keybound::decision::{Decision, Verdict};
+use keybound::edge::gate::judge;
+use keybound::edge::wire;
+use prost::Message as _;
+use tonic::codegen::Bytes;
+use world::inside::Inside;
+use world::{Algorithm, Client, bound, dpop, garbage, now, party, token};
+
+fn allowed(decision: &Decision) {
+    assert!(matches!(decision.verdict, Verdict::Allowed { .. }), "not an allow");
+}
+
+fn whole(criterion: &mut Criterion) {
+    let inside = Inside::new(1_000);
+    let message = Bytes::from(bound(&token(Client::Certificate, Algorithm::Es256)));
+    let decided = |message: &Bytes| judge(&inside.snapshot, &inside.spent, "edge", Ok(message.clone()), now());
+    allowed(&decided(&message));
+    let mut group = criterion.benchmark_group("judge");
+    group.bench_function("certificate-bound, token seen", |bench| bench.iter(|| decided(black_box(&message))));
+    for (name, client) in [("DPoP ES256, token seen", Client::DpopEs256), ("DPoP EdDSA, token seen", Client::DpopEdDsa)]
+    {
+        let token = token(client, Algorithm::Es256);
+        allowed(&decided(&Bytes::from(dpop(client, &token))));
+        let fresh = || Bytes::from(dpop(client, &token));
+        group.bench_function(name, |bench| {
+            bench.iter_batched(fresh, |message| decided(&message), BatchSize::SmallInput)
+        });
+    }
+    let unseen = || Bytes::from(bound(&token(Client::Certificate, Algorithm::Rs256)));
+    group.bench_function("certificate-bound, RS256, never seen", |bench| {
+        bench.iter_batched(unseen, |message| decided(&message), BatchSize::SmallInput);
+    });
+    let garbage = Bytes::from(garbage());
+    group.bench_function("garbage", |bench| bench.iter(|| decided(black_box(&garbage))));
+    group.finish();
+
+    let mut group = criterion.benchmark_group("gate");
+    group.bench_function("certificate-bound, token seen, with record and answer", |bench| {
+        bench.iter(|| inside.gate.check("edge", Ok(message.clone()), Instant::now()).encode_to_vec());
+    });
+    group.finish();
+}
+
+fn parts(criterion: &mut Criterion) {
+    let message = bound(&token(Client::Certificate, Algorithm::Es256));
+    let mut group = criterion.benchmark_group("parts");
+    group.bench_function("wire", |bench| bench.iter(|| wire::read(black_box(&message)).unwrap().path.len()));
+    let raw = wire::read(&message).unwrap();
+    group.bench_function("facts", |bench| {
+        bench.iter(|| RequestFacts::new("edge", black_box(&raw)).map(|facts| facts.path().len()).ok());
+    });
+    group.finish();
+}
+
+fn policies(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("policy");
+    for count in [10, 100, 1_000, 10_000] {
+        let inside = Inside::new(count);
+        let message = bound(&token(Client::Certificate, Algorithm::Es256));
+        inside.with_subject(&message, |question, subject| {
+            group.bench_function(format!("{count} policies"), |bench| {
+                bench.iter(|| {
+                    question.authorise(black_box(subject)).map(|permitted| permitted.policies().len()).unwrap()
+                });
+            });
+        });
+    }
+    group.finish();
+    let _ = party();
+}
+
+criterion_group!(stages, whole, parts, policies);
+criterion_main!(stages);

@@ -1,0 +1,85 @@
+//! The judgement without a socket: what a process would have loaded from an estate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use keybound::config::Upstream;
+use keybound::decision::binding::{self, Bound, Sender, Spending};
+use keybound::decision::facts::RequestFacts;
+use keybound::decision::policy::{Question, Subject};
+use keybound::decision::snapshot::Snapshot;
+use keybound::decision::{certificate, credential, route, token};
+use keybound::edge::clock;
+use keybound::edge::gate::Gate;
+use keybound::edge::jwks::Wanted;
+use keybound::edge::spent::memory::Memory;
+use keybound::edge::wire;
+use keybound::operator::check;
+use keybound::telemetry::metrics::Metrics;
+
+use super::{Estate, now};
+
+/// What judges.
+pub struct Inside {
+    /// What is known.
+    pub snapshot: Arc<Snapshot>,
+    /// Spent proofs.
+    pub spent: Arc<Memory>,
+    /// The whole path of a check but for the socket.
+    pub gate: Gate,
+}
+
+impl Inside {
+    /// What a process has that serves an estate with so many policies.
+    pub fn new(policies: usize) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let estate = Estate::write(directory.path(), policies);
+        let Ok(prepared) = check::prepare(&estate.config()) else { panic!("the estate is refused") };
+        let snapshot = Arc::new(prepared.keeper.snapshot());
+        let spent = Arc::new(Memory::new(20_000_000, 100, 0));
+        let gate = Gate {
+            snapshot: Arc::new(ArcSwap::new(Arc::clone(&snapshot))),
+            spent: Arc::clone(&spent),
+            clock: clock::now,
+            upstream: Upstream::default(),
+            deadline: Duration::from_secs(60),
+            allow_sample_percent: 0,
+            wanted: Wanted::default(),
+            metrics: Arc::new(Metrics::new().expect("metrics")),
+        };
+        Self { snapshot, spent, gate }
+    }
+
+    /// Walks a message as far as the question that policy is asked.
+    pub fn with_subject(&self, message: &[u8], ask: impl FnOnce(&Question<'_>, &Subject<'_>)) {
+        let (snapshot, now) = (&self.snapshot, now());
+        let bundle = snapshot.bundle.as_ref().expect("a bundle");
+        let facts = RequestFacts::new("edge", &wire::read(message).expect("a message")).expect("facts");
+        let route = route::resolve(&bundle.inventory, &facts).expect("a route");
+        let credential = credential::present(&facts).expect("a credential");
+        let (hash, known) = (credential.token_hash(), snapshot.tokens.as_ref());
+        let Ok(signed) = token::verify(credential.token(), hash, &snapshot.issuers, known) else { panic!("no token") };
+        let token = signed.accept(route.api(), bundle.policies.claims(), now).expect("a token for this API");
+        let registration = bundle.clients.admit(token.client(), true, now).expect("a client");
+        let rules = &snapshot.certificates;
+        let certificate = certificate::present(rules, None, &facts.certificate(), now).expect("a certificate");
+        let bound = binding::prove(&Sender {
+            facts: &facts,
+            route: &route,
+            credential: &credential,
+            token: &token,
+            certificate: certificate.as_ref(),
+            certificates: rules,
+            proofs: &snapshot.proofs,
+            nonces: &snapshot.nonces,
+            now,
+        });
+        let sender = match bound.expect("a bound sender") {
+            Bound::Proven(sender) => sender,
+            Bound::MustSpend(bound) => bound.settle(Spending::Fresh).expect("a proven sender"),
+        };
+        let question = Question { index: &bundle.policies, estate: &bundle.estate, facts: &facts, route: &route, now };
+        ask(&question, &Subject { token: &token, registration, certificate: certificate.as_ref(), sender: &sender });
+    }
+}
