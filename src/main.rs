@@ -7,6 +7,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use keybound::operator;
 
+/// Checks are many small pieces of memory on a few threads.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// External authorization for Envoy: proves who sent a request (RFC 8705, RFC 9449) and decides with Cedar.
 #[derive(Parser)]
 #[command(version, about)]

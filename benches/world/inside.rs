@@ -63,7 +63,8 @@ impl Inside {
         let token = signed.accept(route.api(), bundle.policies.claims(), now).expect("a token for this API");
         let registration = bundle.clients.admit(token.client(), true, now).expect("a client");
         let rules = &snapshot.certificates;
-        let certificate = certificate::present(rules, None, &facts.certificate(), now).expect("a certificate");
+        let leaves = snapshot.leaves.as_ref();
+        let certificate = certificate::present(rules, None, &facts.certificate(), leaves, now).expect("a certificate");
         let bound = binding::prove(&Sender {
             facts: &facts,
             route: &route,

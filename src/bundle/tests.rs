@@ -20,6 +20,7 @@ mod yaml_files;
 use std::sync::Arc;
 
 use super::*;
+use crate::decision::certificate::{KnownCertificates, Leaf};
 use crate::decision::jose::algorithm::AlgorithmSet;
 use crate::decision::policy::Evaluation;
 use crate::decision::token::{IssuerRules, KnownTokens, SignedToken, TokenType};
@@ -163,8 +164,16 @@ fn surroundings(issuers: &[IssuerRules]) -> Surroundings<'_> {
     Surroundings { issuers, fapi2: false, certificates: true, evaluation: Evaluation::Indexed, now: NOW }
 }
 
-/// Every token is verified each time.
+/// Every token is verified, and every certificate read, each time.
 struct Forgetful;
+
+impl KnownCertificates for Forgetful {
+    fn find(&self, _: &[u8]) -> Option<Arc<Leaf>> {
+        None
+    }
+
+    fn keep(&self, _: &[u8], _: &Arc<Leaf>) {}
+}
 
 impl KnownTokens for Forgetful {
     fn find(&self, _: &[u8; 32]) -> Option<Arc<SignedToken>> {

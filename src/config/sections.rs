@@ -180,15 +180,15 @@ pub struct Limits {
     /// elsewhere. Then what is in flight has two seconds. A second SIGTERM, or SIGINT, ends the wait.
     #[schemars(range(min = 0, max = 300))]
     pub drain_seconds: u64,
-    /// The memory that verified tokens may take, in MiB: a token of 1 KiB takes about 4. Whose signature is remembered need not be
-    /// verified again; all else is judged on each request.
+    /// The memory that verified tokens and the certificates that were read may take together, in MiB: a token of 1 KiB takes about 3 KiB.
+    /// Whose signature is remembered need not be verified again; all else is judged on each request.
     #[schemars(range(min = 1, max = 65_536))]
-    pub token_cache_mebibytes: u64,
+    pub cache_mebibytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { in_flight: 1024, deadline_milliseconds: 150, drain_seconds: 10, token_cache_mebibytes: 128 }
+        Self { in_flight: 1024, deadline_milliseconds: 150, drain_seconds: 10, cache_mebibytes: 128 }
     }
 }
 

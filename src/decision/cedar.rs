@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use arc_swap::ArcSwapOption;
 use cedar_policy_core::ast::{ExtensionFunction, Literal, Name, PartialValue, Value};
 use cedar_policy_core::extensions::Extensions;
 use smol_str::SmolStr;
@@ -40,6 +41,17 @@ pub(super) fn datetime(seconds: i64) -> Option<Value> {
         u8::from(date.month()),
         date.day(),
     ))
+}
+
+/// The time of a request. It is asked for many times in a second, and making a `datetime` costs as much as evaluating a policy.
+pub(super) fn instant(seconds: i64) -> Option<Value> {
+    static LAST: ArcSwapOption<(i64, Value)> = ArcSwapOption::const_empty();
+    if let Some(last) = LAST.load().as_deref().filter(|last| last.0 == seconds) {
+        return Some(last.1.clone());
+    }
+    let value = datetime(seconds)?;
+    LAST.store(Some(Arc::new((seconds, value.clone()))));
+    Some(value)
 }
 
 /// `ipaddr`.

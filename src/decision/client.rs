@@ -1,8 +1,7 @@
 //! The registry of clients: (issuer, client id) everywhere, because an id is unique only within its issuer.
 
-use std::collections::HashMap;
-
 use crate::decision::denial::Denial;
+use crate::decision::lookup::Lookup;
 
 /// A client, named so that nobody else has the name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,7 +27,7 @@ pub struct Registration {
 
 /// Every registered client.
 #[derive(Debug, Default)]
-pub struct Registry(HashMap<ClientId, Registration>);
+pub struct Registry(Lookup<ClientId, Registration>);
 
 impl Registry {
     /// A registry of these clients.

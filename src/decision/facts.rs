@@ -237,7 +237,7 @@ impl<'a> Fields<'a> {
             _ => return Ok(()),
         };
         // CVE-2019-9900: such bytes end or split a value for some readers.
-        if value.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
+        if memchr::memchr3(0, b'\r', b'\n', value).is_some() {
             return Err(Denial::RequestMalformed);
         }
         list.push(value);

@@ -15,6 +15,7 @@ pub mod facts;
 pub mod jose;
 pub mod leniency;
 pub mod limits;
+mod lookup;
 pub mod metadata;
 pub mod policy;
 pub mod route;
@@ -184,12 +185,13 @@ impl<'w> Walk<'w> {
 
     fn certificate(&self) -> Result<Option<PeerCertificate>, Denial> {
         let trust = self.snapshot.trust.as_deref();
-        certificate::present(&self.snapshot.certificates, trust, &self.facts.certificate(), self.now).map_err(
-            |denial| match denial {
-                CertificateDenial::Malformed => Denial::CertificateMalformed,
-                CertificateDenial::Untrusted => Denial::CertificateUntrusted,
-            },
-        )
+        let known = self.snapshot.leaves.as_ref();
+        let presented =
+            certificate::present(&self.snapshot.certificates, trust, &self.facts.certificate(), known, self.now);
+        presented.map_err(|denial| match denial {
+            CertificateDenial::Malformed => Denial::CertificateMalformed,
+            CertificateDenial::Untrusted => Denial::CertificateUntrusted,
+        })
     }
 
     fn bind(&self, credential: &PresentedCredential<'w>, evidence: &Evidence<'w>) -> Result<Bound, Denial> {

@@ -4,11 +4,10 @@
 //! other methods only, no template is asked; nor is one for another spelling of an exact path, which is ambiguous. Templates that could match the same path are refused when the inventory is built.
 //! Whatever is not declared is denied.
 
-use std::collections::{HashMap, HashSet};
-
 use crate::decision::denial::Denial;
 use crate::decision::facts::{RequestFacts, octets};
 use crate::decision::leniency::Leniency;
+use crate::decision::lookup::{Lookup, LookupSet};
 use crate::decision::target::Origin;
 pub use crate::decision::template::PathTemplate;
 
@@ -98,22 +97,22 @@ pub enum ProofDemand {
 #[derive(Debug, Default)]
 pub struct Inventory {
     apis: Vec<Api>,
-    hosts: HashMap<String, HostRoutes>,
+    hosts: Lookup<String, HostRoutes>,
 }
 
 #[derive(Debug, Default)]
 struct HostRoutes {
     /// (API, its origin) of every API at this host.
     origins: Vec<(usize, usize)>,
-    exact: HashMap<String, Vec<(usize, usize)>>,
+    exact: Lookup<String, Vec<(usize, usize)>>,
     /// The exact paths, percent-decoded: whatever else decodes to one of them is the same path to many servers.
-    decoded: HashSet<Vec<u8>>,
+    decoded: LookupSet<Vec<u8>>,
     /// The same in lower case, which is the same path to some servers.
-    folded: HashSet<Vec<u8>>,
+    folded: LookupSet<Vec<u8>>,
     /// The length of the longest of them.
     longest: usize,
     /// By number of segments.
-    templates: HashMap<usize, Vec<(usize, usize)>>,
+    templates: Lookup<usize, Vec<(usize, usize)>>,
 }
 
 impl HostRoutes {
@@ -149,7 +148,7 @@ impl Inventory {
     /// # Errors
     /// Every pair of operations that one request could mean.
     pub fn new(apis: Vec<Api>) -> Result<Self, Vec<Ambiguity>> {
-        let mut hosts: HashMap<String, HostRoutes> = HashMap::new();
+        let mut hosts: Lookup<String, HostRoutes> = Lookup::default();
         let mut ambiguities = Vec::new();
         for (api_index, api) in apis.iter().enumerate() {
             for (host_index, (host, _)) in api.hosts.iter().enumerate() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::decision::binding::ProofRules;
 use crate::decision::binding::nonce::NonceKeys;
-use crate::decision::certificate::{CertificateRules, TrustBundle};
+use crate::decision::certificate::{CertificateRules, KnownCertificates, TrustBundle};
 use crate::decision::client::Registry;
 use crate::decision::policy::{Estate, PolicyIndex};
 use crate::decision::route::Inventory;
@@ -16,6 +16,8 @@ pub struct Snapshot {
     pub issuers: Issuers,
     /// Tokens whose signature was verified before, by whatever keys.
     pub tokens: Arc<dyn KnownTokens>,
+    /// Certificates that were read before.
+    pub leaves: Arc<dyn KnownCertificates>,
     /// Where client certificates come from.
     pub certificates: Arc<CertificateRules>,
     /// Our own trust bundle for them.

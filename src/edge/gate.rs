@@ -46,10 +46,9 @@ impl Gate {
     /// A defect anywhere in it is a denial: a panic that got out would reset the stream, and a mesh may turn that into an allow.
     #[must_use]
     pub fn check(&self, point: &str, message: Result<Bytes, Denial>, arrived: Instant) -> CheckResponse {
-        let whole = || {
-            let _span = tracing::info_span!("check", point).entered();
-            self.tell(point, arrived, self.decide(point, message))
-        };
+        // Nobody waits any more for what is late already.
+        let message = if arrived.elapsed() > self.deadline { Err(Denial::FaultDeadline) } else { message };
+        let whole = || self.tell(point, arrived, self.decide(point, message));
         let broken = || self.tell(point, arrived, Decision::refuse(Denial::FaultInternal));
         catch(whole).or_else(|| catch(broken)).unwrap_or_else(reply::defect)
     }
@@ -134,7 +133,8 @@ mod tests {
 
     fn gate(clock: fn() -> i64) -> Gate {
         let snapshot = Snapshot {
-            tokens: Arc::new(crate::edge::known::Known::new(16)),
+            tokens: crate::edge::known::memories(16).0,
+            leaves: crate::edge::known::memories(16).1,
             metadata: false,
             issuers: Issuers::new([]),
             certificates: Arc::new(CertificateRules { source: CertificateSource::None, chain: ChainTrust::Nobody }),

@@ -24,7 +24,7 @@ use crate::decision::token::{Issuer, IssuerRules, Issuers, Keyring};
 use crate::edge::door::Door;
 use crate::edge::files::{self, FILE_BYTES, Seen};
 use crate::edge::jwks::{Feeds, KeyNews};
-use crate::edge::known::Known;
+use crate::edge::known::{self, Leaves, Tokens};
 use crate::edge::{clock, material};
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
@@ -37,7 +37,7 @@ pub struct Keeper {
     nonces: Arc<NonceKeys>,
     bundle: Option<Arc<Bundle>>,
     keys: BTreeMap<String, Arc<Keyring>>,
-    tokens: Arc<Known>,
+    known: (Arc<Tokens>, Arc<Leaves>),
     seen: BTreeMap<String, Seen>,
     /// The TLS of the listeners that have it, by their names.
     doors: BTreeMap<String, Arc<Door>>,
@@ -60,7 +60,7 @@ impl Keeper {
         let mut feeds = Feeds::open(&config).map_err(one)?;
         let mut keeper = Self {
             keys: feeds.remembered().into_iter().collect(),
-            tokens: Arc::new(Known::new(config.limits.token_cache_mebibytes)),
+            known: known::memories(config.limits.cache_mebibytes),
             trust: None,
             nonces: material::nonce_keys(&[]).map_err(one)?,
             bundle: None,
@@ -96,7 +96,8 @@ impl Keeper {
         };
         Snapshot {
             issuers: Issuers::new(self.config.issuers.iter().map(issuer)),
-            tokens: Arc::<Known>::clone(&self.tokens),
+            tokens: Arc::<Tokens>::clone(&self.known.0),
+            leaves: Arc::<Leaves>::clone(&self.known.1),
             certificates: Arc::new(self.config.certificate.rules.clone()),
             trust: self.trust.clone(),
             proofs: Arc::new(self.config.proofs.rules.clone()),

@@ -1,7 +1,7 @@
 //! Listeners: TCP or a Unix socket, TLS if configured, callers judged once per connection.
 //!
-//! Connections are spread over the workers, one runtime per core: Envoy opens one connection per worker of its own, and with one
-//! runtime for all of them a core would idle while another queues.
+//! Each connection goes to the worker that has the fewest, one runtime per core: Envoy opens one connection per worker of its own, and
+//! with one runtime for all of them a core would idle while another queues.
 
 use std::io;
 use std::path::Path;
@@ -21,8 +21,33 @@ use crate::edge::patience::Patience;
 /// Connections accepted and not yet taken by their worker.
 pub const BACKLOG: usize = 64;
 
-/// An accepted connection.
-pub struct Connection(Pin<Box<dyn Stream>>);
+/// An accepted connection, counted as long as it lives.
+pub struct Connection {
+    stream: Pin<Box<dyn Stream>>,
+    _live: Arc<()>,
+}
+
+/// Where a worker takes its connections of one listener.
+#[derive(Clone)]
+pub struct Worker {
+    sender: mpsc::Sender<Connection>,
+    /// One reference for each live connection of the worker, of whatever listener, and one for each of its listeners.
+    live: Arc<()>,
+}
+
+impl Worker {
+    /// The worker at the other end. `live` is the same for all its listeners.
+    #[must_use]
+    pub fn new(sender: mpsc::Sender<Connection>, live: &Arc<()>) -> Self {
+        Self { sender, live: Arc::clone(live) }
+    }
+
+    /// Gives it a connection; whether it is still there to take it.
+    async fn take(&self, stream: impl Stream + 'static) -> bool {
+        let connection = Connection { stream: Box::pin(stream), _live: Arc::clone(&self.live) };
+        self.sender.send(connection).await.is_ok()
+    }
+}
 
 trait Stream: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Stream for T {}
@@ -35,21 +60,21 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.0.as_mut().poll_read(cx, buffer)
+        self.stream.as_mut().poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.as_mut().poll_write(cx, bytes)
+        self.stream.as_mut().poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.as_mut().poll_flush(cx)
+        self.stream.as_mut().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.as_mut().poll_shutdown(cx)
+        self.stream.as_mut().poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -57,11 +82,11 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.0.as_mut().poll_write_vectored(cx, slices)
+        self.stream.as_mut().poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 }
 
@@ -128,10 +153,10 @@ impl Listener {
         }
     }
 
-    /// Accepts for ever and gives the connections to the workers in turn. Ends only when a worker has ended.
-    pub async fn accept_into(self, name: &str, door: Option<Arc<Door>>, workers: Vec<mpsc::Sender<Connection>>) {
+    /// Accepts for ever and gives each connection to the worker that has the fewest. Ends only when a worker has ended.
+    pub async fn accept_into(self, name: &str, door: Option<Arc<Door>>, workers: Vec<Worker>) {
         let mut patience = Patience::new(name);
-        for worker in workers.iter().cycle() {
+        loop {
             let place = match &door {
                 Some(door) => door.place().await,
                 None => None,
@@ -142,18 +167,16 @@ impl Listener {
                     Err(error) => patience.after(error).await,
                 }
             };
+            let idlest = workers.iter().min_by_key(|worker| Arc::strong_count(&worker.live));
+            let Some(worker) = idlest.filter(|worker| !worker.sender.is_closed()) else { return };
             match &door {
                 None => {
-                    if worker.send(Connection(Box::pin(admitted))).await.is_err() {
+                    if !worker.take(admitted).await {
                         return;
                     }
                 }
-                Some(door) => {
-                    if worker.is_closed() {
-                        return;
-                    }
-                    hand_over((Arc::clone(door), place), admitted, worker.clone());
-                }
+                // It counts from now on: others are admitted while it shakes hands.
+                Some(door) => hand_over((Arc::clone(door), place), admitted, worker.clone()),
             }
         }
     }
@@ -183,17 +206,13 @@ fn is_socket(path: &Path) -> bool {
 
 /// A handshake must not hold up the next accept. The task is bounded by a timeout and owned by nobody: it ends by itself.
 #[allow(clippy::disallowed_methods, reason = "bounded by a timeout; its end is no event for the process")]
-fn hand_over(
-    (door, place): (Arc<Door>, Option<OwnedSemaphorePermit>),
-    stream: Box<dyn StreamUnpin>,
-    worker: mpsc::Sender<Connection>,
-) {
+fn hand_over((door, place): (Arc<Door>, Option<OwnedSemaphorePermit>), stream: Box<dyn StreamUnpin>, worker: Worker) {
     tokio::spawn(async move {
         let admitted = door.admit(stream).await;
         drop(place);
         if let Some(stream) = admitted {
-            let gone = worker.send(Connection(Box::pin(stream))).await.is_err();
-            tracing::debug!(gone, "a connection was handed to its worker");
+            let taken = worker.take(stream).await;
+            tracing::debug!(taken, "a connection was handed to its worker");
         }
     });
 }

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod door;
 pub mod fetch;
 pub mod files;
+pub mod frame;
 pub mod gate;
 pub mod health;
 pub mod jwks;

@@ -4,16 +4,15 @@
 //! `error_response` would obey `failure_mode_allow`. Every identity header is either set (overwriting) or removed, never both:
 //! Envoy removes after it sets.
 
-use prost_types::value::Kind;
-use prost_types::{ListValue, Struct, Value};
 use tonic::codegen::Bytes;
 
 use crate::config::{IdentityHeaders, Upstream};
 use crate::decision::denial::Denial;
 use crate::decision::{Decision, Identity, Refusal, Verdict};
 use crate::edge::proto::{
-    CheckResponse, DeniedHttpResponse, HeaderAppendAction, HeaderValue, HeaderValueOption, HttpStatus, OkHttpResponse,
-    Status, check_response::HttpResponse,
+    CheckResponse, DeniedHttpResponse, HeaderAppendAction, HeaderValue, HeaderValueOption, HttpStatus, Metadata,
+    MetadataField, MetadataList, MetadataValue, OkHttpResponse, Status, check_response::HttpResponse,
+    metadata_value::Kind,
 };
 use crate::telemetry::record::DecisionRecord;
 
@@ -108,13 +107,21 @@ fn identity_headers(
 /// which makes a list of one value for who reads fields as lists (RFC 9110 §5.3), so that no two
 /// identities read alike and none breaks the header.
 fn field_value(text: &str) -> String {
-    let encoded = text.bytes().map(|byte| match byte {
-        b'%' => "%25".to_owned(),
-        b',' => "%2C".to_owned(),
-        graphic if graphic.is_ascii_graphic() => char::from(graphic).to_string(),
-        other => format!("%{other:02X}"),
-    });
-    encoded.collect()
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b',');
+    let mut value = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if plain(byte) {
+            value.push(char::from(byte));
+        } else {
+            value.extend(['%', hex(byte >> 4), hex(byte & 0x0f)]);
+        }
+    }
+    value
+}
+
+/// A digit of four bits.
+fn hex(bits: u8) -> char {
+    char::from_digit(bits.into(), 16).map_or('0', |digit| digit.to_ascii_uppercase())
 }
 
 /// The document goes to the client from here; to Envoy that is a denial with status 200.
@@ -177,33 +184,55 @@ fn header(name: &str, value: &str, action: HeaderAppendAction) -> HeaderValueOpt
 }
 
 /// What Envoy's access log and later filters see under `envoy.filters.http.ext_authz`.
-fn metadata(record: &DecisionRecord<'_>) -> Struct {
-    let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
-    let list = |texts: Vec<&str>| {
-        let values = texts.into_iter().map(text).collect();
-        Value { kind: Some(Kind::ListValue(ListValue { values })) }
+fn metadata(record: &DecisionRecord<'_>) -> Metadata {
+    let mut fields = Vec::with_capacity(METADATA);
+    let mut put = |name: &'static str, kind| {
+        let value = Some(MetadataValue { kind: Some(kind) });
+        fields.push(MetadataField { key: Bytes::from_static(name.as_bytes()), value });
     };
-    let mut fields = vec![
-        ("decision_id", text(record.id.as_str())),
-        ("code", text(record.code())),
-        ("mode", text(record.mode())),
-        ("policies", list(record.policies().iter().map(|policy| policy.id.as_str()).collect())),
+    put("decision_id", text(record.id.as_str()));
+    put("code", word(record.code()));
+    put("mode", word(record.mode()));
+    put("policies", list(record.policies().iter().map(|policy| policy.id.as_str())));
+    let client = record.client();
+    let unproven = record.unproven();
+    let optional = [
+        ("api", record.api()),
+        ("action", record.action()),
+        ("issuer", client.map(|client| client.issuer.as_str())),
+        ("client", client.map(|client| client.id.as_str())),
+        ("unproven_issuer", unproven.map(|client| client.issuer.as_str())),
+        ("unproven_client", unproven.map(|client| client.id.as_str())),
+        ("proof", record.proof()),
+        ("would_be", record.would_be().map(Denial::slug)),
+        ("reason", record.policies().first().map(|policy| policy.reason.as_str())),
     ];
-    let mut optional = |name, value: Option<&str>| fields.extend(value.map(|value| (name, text(value))));
-    optional("api", record.api());
-    optional("action", record.action());
-    optional("issuer", record.client().map(|client| client.issuer.as_str()));
-    optional("client", record.client().map(|client| client.id.as_str()));
-    optional("unproven_issuer", record.unproven().map(|client| client.issuer.as_str()));
-    optional("unproven_client", record.unproven().map(|client| client.id.as_str()));
-    optional("proof", record.proof());
-    optional("would_be", record.would_be().map(Denial::slug));
-    optional("reason", record.policies().first().map(|policy| policy.reason.as_str()));
-    let waived: Vec<_> = record.waived().collect();
-    if !waived.is_empty() {
-        fields.push(("waived", list(waived)));
+    for (name, value) in optional {
+        if let Some(value) = value {
+            put(name, text(value));
+        }
     }
-    Struct { fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+    let mut waived = record.waived().peekable();
+    if waived.peek().is_some() {
+        put("waived", list(waived));
+    }
+    Metadata { fields }
+}
+
+/// Fields that most decisions have.
+const METADATA: usize = 12;
+
+fn text(text: &str) -> Kind {
+    Kind::StringValue(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+/// A word of ours.
+fn word(word: &'static str) -> Kind {
+    Kind::StringValue(Bytes::from_static(word.as_bytes()))
+}
+
+fn list<'t>(texts: impl Iterator<Item = &'t str>) -> Kind {
+    Kind::ListValue(MetadataList { values: texts.map(|each| MetadataValue { kind: Some(text(each)) }).collect() })
 }
 
 #[cfg(test)]

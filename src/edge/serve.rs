@@ -23,7 +23,7 @@ use crate::edge::gate::Gate;
 use crate::edge::health::Health;
 use crate::edge::jwks::Feeds;
 use crate::edge::keeper::Keeper;
-use crate::edge::listen::{BACKLOG, Connection, Listener};
+use crate::edge::listen::{BACKLOG, Connection, Listener, Worker};
 use crate::edge::plain::PlainListener;
 use crate::edge::service::CheckService;
 use crate::edge::spent::memory::Memory;
@@ -40,6 +40,9 @@ const RESETS: usize = 65_536;
 
 /// Twice what Cedar needs to evaluate the deepest policy that a bundle may have.
 const WORKER_STACK: usize = 4 * 1024 * 1024;
+
+/// A worker looks at its sockets after so many steps at the latest. A step may be a judgement: 61, as is usual, would be 5 milliseconds.
+const LOOKS: u32 = 8;
 
 /// Key sets fetched and not yet published.
 const KEY_NEWS: usize = 16;
@@ -95,8 +98,9 @@ async fn run(file: &Path, config: Arc<Config>, mut keeper: Keeper, metrics: Arc<
     let public = plain("public", config.listeners.public).await?;
     let (stop, stopped) = watch::channel(false);
     let in_flight = Arc::new(Semaphore::new(config.limits.in_flight));
-    let (senders, workers) = workers(&config, &stopped, |listener: &CheckListener| {
-        let check = CheckService::new(Arc::clone(&gate), &listener.name, Arc::clone(&in_flight));
+    let (senders, workers) = workers(&config, &stopped, |listener: &CheckListener, turns: &Arc<Semaphore>| {
+        let (gate, in_flight, turns) = (Arc::clone(&gate), Arc::clone(&in_flight), Arc::clone(turns));
+        let check = CheckService::new(gate, &listener.name, in_flight, turns);
         router(&config.limits, check, listener.reflection).add_service(grpc_health.clone())
     })?;
     let listening = addresses(&config, &listeners, &doors, probes.as_ref(), public.as_ref());
@@ -248,26 +252,27 @@ fn router(limits: &Limits, check: CheckService, reflection: bool) -> Router {
 }
 
 /// For each listener, the senders to every worker; and for each worker, what tells that it has ended.
-type Workers = (Vec<Vec<mpsc::Sender<Connection>>>, Vec<oneshot::Receiver<()>>);
+type Workers = (Vec<Vec<Worker>>, Vec<oneshot::Receiver<()>>);
 
 /// One thread and one runtime per core, each serving its share of every listener's connections.
 fn workers(
     config: &Config,
     stopped: &watch::Receiver<bool>,
-    router: impl Fn(&CheckListener) -> Router,
+    router: impl Fn(&CheckListener, &Arc<Semaphore>) -> Router,
 ) -> Result<Workers, Ended> {
     let count = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let mut senders: Vec<Vec<_>> = config.listeners.check.iter().map(|_| Vec::new()).collect();
+    let mut senders: Vec<Vec<Worker>> = config.listeners.check.iter().map(|_| Vec::new()).collect();
     let mut ends = Vec::new();
     for _ in 0..count {
         let mut servers = Vec::new();
+        let (turns, live) = (Arc::new(Semaphore::new(1)), Arc::new(()));
         for (listener, senders) in config.listeners.check.iter().zip(&mut senders) {
             let (sender, receiver) = mpsc::channel::<Connection>(BACKLOG);
-            senders.push(sender);
-            servers.push((router(listener), receiver));
+            senders.push(Worker::new(sender, &live));
+            servers.push((router(listener, &turns), receiver));
         }
         let stopped = stopped.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().event_interval(LOOKS).enable_all().build()?;
         let (ended, end) = oneshot::channel();
         ends.push(end);
         let builder = std::thread::Builder::new().name("keybound-worker".to_owned()).stack_size(WORKER_STACK);

@@ -1,7 +1,7 @@
 //! Hostile input: what a client, or whoever sits between, may do to a request, must not make an allow of it.
 //!
 //! [`mutations`] and [`message`] change one thing of a good request, everywhere; [`model`] signs whatever claims there are and judges
-//! them a second way; [`totality`] lets a thief write what it likes.
+//! them a second way; [`totality`] lets a thief write what it likes; [`known`] asks twice.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,6 +16,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod known;
 mod limits;
 mod message;
 mod model;

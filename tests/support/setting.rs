@@ -79,7 +79,8 @@ impl Setting {
     pub fn build(self) -> Snapshot {
         let (tokens, proofs) = self.algorithms();
         Snapshot {
-            tokens: Arc::new(keybound::edge::known::Known::new(16)),
+            tokens: keybound::edge::known::memories(16).0,
+            leaves: keybound::edge::known::memories(16).1,
             issuers: issuers(tokens),
             certificates: Arc::new(self.certificates()),
             trust: self.trust().map(Arc::new),

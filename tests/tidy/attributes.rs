@@ -103,7 +103,9 @@ fn with_subject(setting: Setting, facts: &RequestFacts<'_>, route: &route::Route
     let signed = token::verify(credential.token(), credential.token_hash(), &snapshot.issuers, known).unwrap();
     let token = signed.accept(route.api(), bundle.policies.claims(), NOW).unwrap();
     let registration = bundle.clients.admit(token.client(), true, NOW).unwrap();
-    let certificate = certificate::present(&snapshot.certificates, None, &facts.certificate(), NOW).unwrap();
+    let certificate =
+        certificate::present(&snapshot.certificates, None, &facts.certificate(), snapshot.leaves.as_ref(), NOW)
+            .unwrap();
     let proven = binding::prove(&Sender {
         facts,
         route,

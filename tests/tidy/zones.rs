@@ -29,6 +29,8 @@ const CRATES_OF_DECISION: &[&str] = &[
     "base64",
     "cedar_policy",
     "cedar_policy_core",
+    "foldhash",
+    "memchr",
     "rustls",
     "serde",
     "serde_json",

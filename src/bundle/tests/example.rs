@@ -92,6 +92,7 @@ impl Estate {
         let issuers = rules.map(|rules| Issuer { rules: Arc::new(rules), keys: Some(Arc::clone(&keyring)) });
         let snapshot = Snapshot {
             tokens: Arc::new(Forgetful),
+            leaves: Arc::new(Forgetful),
             metadata: true,
             issuers: Issuers::new(issuers),
             certificates: Arc::new(CertificateRules {

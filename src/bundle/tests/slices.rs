@@ -75,6 +75,11 @@ fn policy() -> impl Strategy<Value = String> {
         "when { principal has level && principal.level == 2 }",
         "when { resource.owner == \"x\" }",
         "when { principal == resource }",
+        "when { principal has level && (if context.flag then principal.level * -3 < 1 else principal.level - 1 == 1) }",
+        "when { resource.owner like \"x*\" && !([context.flag, true].contains(false)) }",
+        "when { {a: resource.owner, b: {c: -1}}.b.c == -1 && ip(\"10.0.0.1\").isInRange(ip(\"10.0.0.0/8\")) }",
+        "unless { principal is Client && principal in [Client::\"c\", Client::\"z\"] }",
+        "when { datetime(\"2026-01-01\") < datetime(\"2026-01-02T00:00:00Z\") && [1, 2].containsAll([2]) } unless { context.flag }",
         "when { action in Action::\"g2\" }",
         "when { action == Action::\"a1\" || context.flag }",
     ]);

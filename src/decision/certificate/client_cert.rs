@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::pem::MAX_CHAIN_CERTIFICATES;
-use super::{CertificateDenial, Shown, listed, thumbprint};
+use super::{CertificateDenial, Leaf, Shown, listed};
 
 /// The most bytes in all fields together. Envoy takes 60 KiB of headers unless told otherwise.
 const MAX_FIELDS_BYTES: usize = 65_536;
@@ -32,9 +32,8 @@ pub(super) fn read(
     }
     // RFC 9440 §2.2: a single Item; §2.3: no chain without it.
     let [field] = fields else { return Err(CertificateDenial::Malformed) };
-    let certificate = byte_sequence(field)?;
-    let thumbprint = thumbprint::of(&certificate)?;
-    Ok(Some(Shown { thumbprint, certificate: Some(certificate), chain: list(chain_fields)? }))
+    let leaf = Leaf::of(byte_sequence(field)?)?;
+    Ok(Some(Shown { thumbprint: leaf.thumbprint, leaf: Some(leaf), chain: list(chain_fields)? }))
 }
 
 /// RFC 9440 §2.3: a List of Byte Sequences, in one field or several (RFC 8941 §4.2).

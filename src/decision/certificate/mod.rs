@@ -8,6 +8,7 @@
 //! An expired certificate, or one of X.509 v1, still has a thumbprint: binding to a certificate is not trusting it.
 
 mod client_cert;
+mod leaf;
 mod names;
 mod pem;
 mod thumbprint;
@@ -20,7 +21,9 @@ mod fixtures;
 mod tests;
 
 use core::fmt;
+use std::sync::Arc;
 
+pub use leaf::{KnownCertificates, Leaf};
 pub use names::CertificateNames;
 pub use trust::{TrustBundle, TrustBundleError};
 
@@ -89,7 +92,7 @@ pub struct CertificateFacts<'a> {
 /// A client certificate from the one configured source.
 pub struct PeerCertificate {
     thumbprint: [u8; 32],
-    names: Option<CertificateNames>,
+    names: Option<Arc<CertificateNames>>,
 }
 
 impl PeerCertificate {
@@ -102,7 +105,7 @@ impl PeerCertificate {
     /// The names in it; there are none unless the chain above it is vouched for.
     #[must_use]
     pub fn names(&self) -> Option<&CertificateNames> {
-        self.names.as_ref()
+        self.names.as_deref()
     }
 }
 
@@ -125,8 +128,8 @@ pub enum CertificateDenial {
 /// What a source gave, before anybody vouched for it.
 struct Shown {
     thumbprint: [u8; 32],
-    /// The DER; absent when the source gave the hash alone.
-    certificate: Option<Vec<u8>>,
+    /// The certificate; absent when the source gave the hash alone.
+    leaf: Option<Arc<Leaf>>,
     /// Certificates that may link it to a root; neither ordered nor checked.
     chain: Vec<Vec<u8>>,
 }
@@ -147,13 +150,14 @@ pub fn present(
     rules: &CertificateRules,
     trust: Option<&TrustBundle>,
     facts: &CertificateFacts<'_>,
+    known: &dyn KnownCertificates,
     now: i64,
 ) -> Result<Option<PeerCertificate>, CertificateDenial> {
     let wants_chain = rules.chain == ChainTrust::Keybound;
     let shown = match &rules.source {
         CertificateSource::None => None,
-        CertificateSource::EnvoyPeerCertificate => from_envoy(facts.peer_certificate)?,
-        CertificateSource::Xfcc(xfcc) => xfcc::read(xfcc, facts.xfcc, facts.peer_principal, wants_chain)?,
+        CertificateSource::EnvoyPeerCertificate => from_envoy(facts.peer_certificate, known)?,
+        CertificateSource::Xfcc(xfcc) => xfcc::read(xfcc, facts.xfcc, facts.peer_principal, wants_chain, known)?,
         CertificateSource::ClientCert { trusted_hops } => {
             client_cert::read(trusted_hops, facts.client_cert, facts.client_cert_chain, facts.peer_principal)?
         }
@@ -163,14 +167,13 @@ pub fn present(
     Ok(Some(PeerCertificate { thumbprint: shown.thumbprint, names }))
 }
 
-fn from_envoy(peer_certificate: &[u8]) -> Result<Option<Shown>, CertificateDenial> {
+fn from_envoy(peer_certificate: &[u8], known: &dyn KnownCertificates) -> Result<Option<Shown>, CertificateDenial> {
     if peer_certificate.is_empty() {
         return Ok(None);
     }
-    let certificate = pem::certificate(peer_certificate)?;
-    let thumbprint = thumbprint::of(&certificate)?;
+    let leaf = Leaf::from_pem(peer_certificate, known)?;
     // `source.certificate` is the leaf alone: our bundle must hold the intermediates.
-    Ok(Some(Shown { thumbprint, certificate: Some(certificate), chain: Vec::new() }))
+    Ok(Some(Shown { thumbprint: leaf.thumbprint, leaf: Some(leaf), chain: Vec::new() }))
 }
 
 /// The names, if the rules say who vouches for the chain and that holds.
@@ -179,17 +182,17 @@ fn vouched_names(
     trust: Option<&TrustBundle>,
     shown: &Shown,
     now: i64,
-) -> Result<Option<CertificateNames>, CertificateDenial> {
-    match (rules.chain, &shown.certificate) {
+) -> Result<Option<Arc<CertificateNames>>, CertificateDenial> {
+    match (rules.chain, &shown.leaf) {
         (ChainTrust::Nobody, _) | (ChainTrust::Envoy, None) => Ok(None),
         // Another proxy ended that TLS connection: what Envoy verified is not this certificate.
         (ChainTrust::Envoy, Some(_)) if matches!(rules.source, CertificateSource::ClientCert { .. }) => Ok(None),
-        (ChainTrust::Envoy, Some(certificate)) => names::read(certificate).map(Some),
+        (ChainTrust::Envoy, Some(leaf)) => leaf.names().map(Some),
         // A hash alone cannot be followed to a root; and without a bundle nothing can.
         (ChainTrust::Keybound, None) => Err(CertificateDenial::Untrusted),
-        (ChainTrust::Keybound, Some(certificate)) => {
-            trust.ok_or(CertificateDenial::Untrusted)?.verify(certificate, &shown.chain, now)?;
-            names::read(certificate).map(Some)
+        (ChainTrust::Keybound, Some(leaf)) => {
+            trust.ok_or(CertificateDenial::Untrusted)?.verify(&leaf.certificate, &shown.chain, now)?;
+            leaf.names().map(Some)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::fixtures::Forgetful;
 use super::fixtures::{
     Authority, NOW, RFC8705_PEM, RFC8705_X5T_S256, byte_sequence, client, encoded, envoy_peer_certificate, envoy_xfcc,
     hash, no_facts, percent_encoded, survives,
@@ -21,6 +22,15 @@ fn xfcc() -> CertificateSource {
 
 fn client_cert() -> CertificateSource {
     CertificateSource::ClientCert { trusted_hops: Vec::new() }
+}
+
+fn present(
+    rules: &CertificateRules,
+    trust: Option<&TrustBundle>,
+    facts: &CertificateFacts<'_>,
+    now: i64,
+) -> Result<Option<PeerCertificate>, CertificateDenial> {
+    super::present(rules, trust, facts, &Forgetful, now)
 }
 
 /// Facts that carry the same certificate by every way at once.

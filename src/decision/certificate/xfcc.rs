@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use super::{CertificateDenial, Shown, XfccRules, listed, pem, thumbprint};
+use super::{CertificateDenial, KnownCertificates, Leaf, Shown, XfccRules, listed, pem, thumbprint};
 
 /// The most bytes in all fields together. Envoy takes 60 KiB of headers unless told otherwise.
 const MAX_FIELDS_BYTES: usize = 65_536;
@@ -27,6 +27,7 @@ pub(super) fn read(
     fields: &[&[u8]],
     principal: &[u8],
     wants_chain: bool,
+    known: &dyn KnownCertificates,
 ) -> Result<Option<Shown>, CertificateDenial> {
     if fields.is_empty() {
         return Ok(None);
@@ -39,7 +40,7 @@ pub(super) fn read(
     {
         return Err(CertificateDenial::Untrusted);
     }
-    shown(element, wants_chain).map(Some)
+    shown(element, wants_chain, known).map(Some)
 }
 
 /// The element that many hops from the right, never one counted from the left (XF-06).
@@ -63,25 +64,24 @@ fn chosen<'e, 'a>(
 }
 
 /// The certificate of an element. Computed from `Cert` when it is there; `Hash` must agree (XF-09).
-fn shown(element: &Element<'_>, wants_chain: bool) -> Result<Shown, CertificateDenial> {
+fn shown(element: &Element<'_>, wants_chain: bool, known: &dyn KnownCertificates) -> Result<Shown, CertificateDenial> {
     let hash = match &element.hash {
         Some(value) => Some(thumbprint::from_hex(&value.text()).ok_or(CertificateDenial::Malformed)?),
         None => None,
     };
     let Some(value) = &element.certificate else {
         let thumbprint = hash.ok_or(CertificateDenial::Malformed)?;
-        return Ok(Shown { thumbprint, certificate: None, chain: Vec::new() });
+        return Ok(Shown { thumbprint, leaf: None, chain: Vec::new() });
     };
-    let certificate = pem::certificate(&value.text())?;
-    let thumbprint = thumbprint::of(&certificate)?;
-    if hash.is_some_and(|hash| hash != thumbprint) {
+    let leaf = Leaf::from_pem(&value.text(), known)?;
+    if hash.is_some_and(|hash| hash != leaf.thumbprint) {
         return Err(CertificateDenial::Malformed);
     }
     let chain = match &element.chain {
         Some(value) if wants_chain => pem::chain(&value.text())?,
         Some(_) | None => Vec::new(),
     };
-    Ok(Shown { thumbprint, certificate: Some(certificate), chain })
+    Ok(Shown { thumbprint: leaf.thumbprint, leaf: Some(leaf), chain })
 }
 
 /// What one proxy wrote about its client.

@@ -1,6 +1,6 @@
 //! Whom and what policies are about, as Cedar's entities: made once for what a bundle names.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use cedar_policy_core::ast::{Eid, Entity, EntityType, EntityUID};
@@ -8,12 +8,13 @@ use cedar_policy_core::ast::{Eid, Entity, EntityType, EntityUID};
 use super::values;
 use crate::decision::cedar::Record;
 use crate::decision::client::{ClientId, Registration, Registry};
+use crate::decision::lookup::Lookup;
 use crate::decision::route::{Api, Inventory};
 
 /// The APIs and the registered clients of a bundle.
 pub struct Estate {
-    apis: HashMap<String, Arc<Entity>>,
-    clients: HashMap<ClientId, Arc<Entity>>,
+    apis: Lookup<String, Arc<Entity>>,
+    clients: Lookup<ClientId, Arc<Entity>>,
 }
 
 impl Estate {

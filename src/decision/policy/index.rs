@@ -4,7 +4,6 @@
 //! Cedar evaluates; the index leaves out only policies whose scope names another action, resource or principal. A differential
 //! test holds it against Cedar's own answer on the whole set, and [`Evaluation::Whole`] turns it off.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use cedar_policy::{ActionConstraint, Effect, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
@@ -14,6 +13,7 @@ use cedar_policy_core::extensions::Extensions;
 
 use super::DecidingPolicy;
 use super::whole::Whole;
+use crate::decision::lookup::Lookup;
 use crate::decision::token::ClaimSpec;
 
 /// How policies are evaluated. The answer is the same.
@@ -27,7 +27,7 @@ pub enum Evaluation {
 
 /// Policies by action.
 pub struct PolicyIndex {
-    actions: HashMap<String, ActionPolicies>,
+    actions: Lookup<String, ActionPolicies>,
     claims: Arc<[ClaimSpec]>,
     whole: Option<Whole>,
 }
@@ -39,7 +39,7 @@ pub(super) struct ActionPolicies {
     pub(super) entities: Entities,
     anywhere: ByPrincipal,
     /// Those that name one resource.
-    at: HashMap<EntityUID, ByPrincipal>,
+    at: Lookup<EntityUID, ByPrincipal>,
 }
 
 #[derive(Default)]
@@ -48,7 +48,7 @@ struct ByPrincipal {
     /// Those for one type of principal: there are two.
     kinds: Vec<(EntityType, Vec<Arc<Candidate>>)>,
     /// Those that name one principal.
-    of: HashMap<EntityUID, Vec<Arc<Candidate>>>,
+    of: Lookup<EntityUID, Vec<Arc<Candidate>>>,
 }
 
 impl ByPrincipal {
@@ -105,7 +105,7 @@ impl PolicyIndex {
         let candidates: Vec<_> = policies.iter().map(|authored| (authored, Arc::new(candidate(authored)))).collect();
         // Whichever is asked, a set that Cedar refuses is refused.
         let whole = Whole::new(&candidates, entities)?;
-        let mut index = HashMap::new();
+        let mut index = Lookup::default();
         for (action, groups) in actions {
             let uids = core::iter::once(action).chain(groups);
             let own = uids.filter_map(|uid| entities.get(uid)).map(|entity| entity.as_ref().clone());
@@ -113,7 +113,7 @@ impl PolicyIndex {
                 action: Arc::new(action.as_ref().clone()),
                 entities: gathered(own)?,
                 anywhere: ByPrincipal::default(),
-                at: HashMap::new(),
+                at: Lookup::default(),
             };
             for (authored, candidate) in &candidates {
                 if applies(&authored.policy, action, groups) {
@@ -180,7 +180,8 @@ fn candidate(authored: &AuthoredPolicy) -> Candidate {
         ResourceConstraint::Is(kind) => super::estate::API.as_ref() == Some(kind.as_ref()),
         ResourceConstraint::In(_) | ResourceConstraint::IsIn(..) => false,
     };
-    let written: &ast::Policy = policy.as_ref();
+    let unplaced = without_places(policy);
+    let written: &ast::Policy = unplaced.as_ref().unwrap_or(policy).as_ref();
     let condition = if found_by_scope { written.non_scope_constraints().cloned() } else { Some(written.condition()) };
     Candidate {
         name: Arc::new(DecidingPolicy { id: policy.id().to_string(), reason: authored.reason.clone() }),
@@ -188,6 +189,11 @@ fn candidate(authored: &AuthoredPolicy) -> Candidate {
         guardrail: authored.guardrail,
         condition,
     }
+}
+
+/// The policy without the places in the text that each part of it comes from: the evaluator would hand them on with every value.
+fn without_places(policy: &Policy) -> Option<Policy> {
+    Policy::from_json(Some(policy.id().clone()), policy.to_json().ok()?).ok()
 }
 
 /// Entities whose ancestors are all named already.

@@ -5,7 +5,7 @@ use cedar_policy_core::ast::Value;
 use smol_str::SmolStr;
 
 use super::attributes::UNREGISTERED;
-use crate::decision::cedar::{self, Record, datetime, pair, text, texts};
+use crate::decision::cedar::{self, Record, pair, text, texts};
 use crate::decision::certificate::PeerCertificate;
 use crate::decision::client::{ClientId, Registration};
 use crate::decision::facts::RequestFacts;
@@ -17,7 +17,8 @@ use crate::decision::token::VerifiedToken;
 /// The values of [`super::attributes::CONTEXT`]; without a subject, those for `Anonymous`. `None` for a time that no calendar has.
 #[must_use]
 pub fn context(facts: &RequestFacts<'_>, route: &Route<'_>, subject: Option<&Subject<'_>>, now: i64) -> Option<Record> {
-    let mut record = Record::from([pair("http", cedar::record(http(facts, route)?)), pair("now", datetime(now)?)]);
+    let mut record =
+        Record::from([pair("http", cedar::record(http(facts, route)?)), pair("now", cedar::instant(now)?)]);
     if let Some(subject) = subject {
         record.extend([
             pair("token", cedar::record(token(subject.token, now))),

@@ -9,7 +9,6 @@ pub mod claims;
 mod keyring;
 mod known;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use at_jwt::TokenRefused;
@@ -26,6 +25,7 @@ use crate::decision::denial::Denial;
 use crate::decision::jose::algorithm::AlgorithmSet;
 use crate::decision::jose::{Map, NumericDate};
 use crate::decision::leniency::Waiver;
+use crate::decision::lookup::Lookup;
 use crate::decision::route::Api;
 
 /// An issuer and the keys it has now.
@@ -86,7 +86,7 @@ pub enum Confirmation {
 }
 
 /// The configured issuers, by `iss`.
-pub struct Issuers(HashMap<String, Issuer>);
+pub struct Issuers(Lookup<String, Issuer>);
 
 impl Issuers {
     /// These issuers; `iss` is compared exactly.

@@ -138,6 +138,6 @@ impl Service<http::Request<Body>> for Front {
             wanted: Wanted::default(),
             metrics: Arc::clone(&self.metrics),
         };
-        CheckService::new(Arc::new(gate), point, Arc::clone(&self.in_flight)).call(request)
+        CheckService::new(Arc::new(gate), point, Arc::clone(&self.in_flight), Arc::new(Semaphore::new(1))).call(request)
     }
 }

@@ -21,8 +21,8 @@ fn denial(result: Result<Option<Shown>, CertificateDenial>) -> CertificateDenial
 fn cc_01_one_byte_sequence_is_the_certificate() {
     let der = decoded_pem(RFC8705_PEM);
     let shown = from_anybody(&[&byte_sequence(&der)], &[]).unwrap().unwrap();
-    assert_eq!(shown.thumbprint, thumbprint::of(&der).unwrap());
-    assert_eq!(shown.certificate.unwrap(), der);
+    assert_eq!(shown.thumbprint, super::super::thumbprint::of(&der).unwrap());
+    assert_eq!(shown.leaf.unwrap().certificate, der);
     assert!(shown.chain.is_empty());
 }
 

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::fixtures::Forgetful;
 use super::super::fixtures::{
     client, encoded, envoy_peer_certificate, envoy_xfcc, envoy_xfcc_unverified, hash, percent_encoded, survives,
 };
@@ -21,7 +22,7 @@ fn last() -> XfccRules {
 
 fn ask(rules: &XfccRules, fields: &[&str], principal: &str) -> Answer {
     let fields: Vec<&[u8]> = fields.iter().map(|field| field.as_bytes()).collect();
-    read(rules, &fields, principal.as_bytes(), true).map(|shown| shown.map(|shown| shown.thumbprint))
+    read(rules, &fields, principal.as_bytes(), true, &Forgetful).map(|shown| shown.map(|shown| shown.thumbprint))
 }
 
 /// The thumbprint in the last element.
@@ -125,7 +126,7 @@ fn xf_02_an_escaped_quote_does_not_close_and_a_quote_after_an_escaped_backslash_
 fn xf_02_the_headers_that_envoy_sent_are_read() {
     let expected = thumbprint::of(&pem::certificate(envoy_peer_certificate().as_bytes()).unwrap()).unwrap();
     assert_eq!(take(envoy_xfcc()), Ok(Some(expected)));
-    let shown = read(&last(), &[envoy_xfcc().as_bytes()], b"", true).unwrap().unwrap();
+    let shown = read(&last(), &[envoy_xfcc().as_bytes()], b"", true, &Forgetful).unwrap().unwrap();
     assert_eq!(shown.chain.len(), 2, "the leaf and the intermediate");
     assert!(take(envoy_xfcc_unverified()).unwrap().is_some());
 }
@@ -280,7 +281,7 @@ fn xf_10_cert_is_one_url_encoded_certificate() {
 fn xf_10_a_chain_is_read_only_where_it_is_wanted() {
     let header = format!("Cert=\"{}\";Chain=\"broken\"", encoded(&client()));
     assert_eq!(take(&header), MALFORMED);
-    assert!(read(&last(), &[header.as_bytes()], b"", false).unwrap().unwrap().chain.is_empty());
+    assert!(read(&last(), &[header.as_bytes()], b"", false, &Forgetful).unwrap().unwrap().chain.is_empty());
 }
 
 #[test]
@@ -319,8 +320,8 @@ proptest! {
     fn arbitrary_bytes_never_panic(fields: Vec<Vec<u8>>, principal: Vec<u8>, hop: usize) {
         let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
         let rules = XfccRules { hop, trusted_hops: vec![GATEWAY.to_owned()], by: Some(US.to_owned()) };
-        survives(read(&rules, &fields, &principal, true));
-        survives(read(&last(), &fields, &principal, true));
+        survives(read(&rules, &fields, &principal, true, &Forgetful));
+        survives(read(&last(), &fields, &principal, true, &Forgetful));
     }
 
     #[test]

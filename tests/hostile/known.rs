@@ -1,0 +1,90 @@
+//! What is remembered of a token or a certificate never outlives what it rests on, and never answers for another one.
+
+use std::sync::Arc;
+
+use keybound::decision::snapshot::Snapshot;
+use keybound::decision::token::{Issuer, Issuers, Keyring};
+use serde_json::json;
+
+use crate::support::issuers::{SERVER, named_keys};
+use crate::support::{
+    Encoding, Good, Memory, NOW, Setting, SigningKey, good, good_at, good_mtls, good_narrow, judge_under, pki,
+};
+
+fn code(snapshot: &Snapshot, good: &Good, now: i64) -> &'static str {
+    let request = good.build();
+    judge_under(snapshot, &request, Encoding::Raw, &Memory::new(100, 100), now).code
+}
+
+/// The same knowledge with other keys, or none, of the issuer; the memories stay.
+fn with_keys(snapshot: &Snapshot, keys: Option<Arc<Keyring>>) -> Snapshot {
+    let issuer = |issuer: &Issuer| Issuer {
+        rules: Arc::clone(&issuer.rules),
+        keys: if issuer.rules.issuer == SERVER { keys.clone() } else { issuer.keys.clone() },
+    };
+    Snapshot {
+        issuers: Issuers::new(snapshot.issuers.iter().map(issuer)),
+        tokens: Arc::clone(&snapshot.tokens),
+        leaves: Arc::clone(&snapshot.leaves),
+        bundle: snapshot.bundle.clone(),
+        ..Setting::Standard.build()
+    }
+}
+
+fn keyring(set: &serde_json::Value) -> Option<Arc<Keyring>> {
+    Keyring::parse(set.to_string().as_bytes()).ok().map(Arc::new)
+}
+
+#[test]
+fn a_token_that_was_seen_ends_with_its_issuers_keys() {
+    let before = Setting::Standard.build();
+    let seen = good();
+    assert_eq!(code(&before, &seen, NOW), "allowed");
+    let renewed = keyring(&named_keys(SERVER).unwrap());
+    assert_eq!(code(&with_keys(&before, renewed), &seen, NOW), "allowed", "its key is still there");
+    let other = SigningKey::p256().leak();
+    let replaced = keyring(&json!({"keys": [other.jwk_as("other", &json!({}))]}));
+    assert_eq!(code(&with_keys(&before, replaced), &seen, NOW), "token_key_unknown");
+    assert_eq!(code(&with_keys(&before, None), &seen, NOW), "fault_keys_unavailable");
+    assert_eq!(code(&with_keys(&before, keyring(&named_keys(SERVER).unwrap())), &seen, NOW), "allowed", "and back");
+}
+
+#[test]
+fn a_token_that_was_seen_is_judged_by_time_and_api_each_time() {
+    let snapshot = Setting::Standard.build();
+    assert_eq!(code(&snapshot, &good(), NOW), "allowed");
+    let token = good().token(|token| token.claims["exp"] = json!(NOW + 60));
+    assert_eq!(code(&snapshot, &token, NOW), "allowed");
+    assert_eq!(code(&snapshot, &token, NOW + 60), "token_expired");
+    assert_eq!(code(&snapshot, &token, NOW - 100), "token_not_yet_valid");
+    let narrow = good_narrow();
+    assert_eq!(code(&snapshot, &narrow, NOW), "allowed");
+    let elsewhere = narrow.twin().token(|token| token.claims["aud"] = json!("https://elsewhere.test"));
+    assert_eq!(code(&snapshot, &elsewhere, NOW), "token_audience_mismatch");
+    let _ = good_at;
+}
+
+#[test]
+fn a_signature_that_was_verified_is_good_for_that_text_alone() {
+    let snapshot = Setting::Standard.build();
+    assert_eq!(code(&snapshot, &good(), NOW), "allowed");
+    // The same header and claims, another signature; the same signature, other claims.
+    let forged = good().token(|token| {
+        token.edit_signature(|mut signature| {
+            signature[7] ^= 1;
+            signature
+        })
+    });
+    assert_eq!(code(&snapshot, &forged, NOW), "token_signature_invalid");
+    let longer = good().token(|token| token.edit_text(|text| format!("{text}A")));
+    assert_ne!(code(&snapshot, &longer, NOW), "allowed");
+}
+
+#[test]
+fn a_certificate_that_was_read_is_itself_alone() {
+    let snapshot = Setting::Standard.build();
+    assert_eq!(code(&snapshot, &good_mtls(), NOW), "allowed");
+    assert_eq!(code(&snapshot, &good_mtls().certificate(&pki().other), NOW), "certificate_mismatch");
+    assert_eq!(code(&snapshot, &good_mtls(), NOW), "allowed");
+    assert_eq!(code(&snapshot, &good_mtls().without_certificate(), NOW), "certificate_missing");
+}
