@@ -65,9 +65,10 @@ impl Bench {
         Estate::write_with(&directory, policies, options)
     }
 
-    /// keybound with its default deadline of 150 ms and this period of looking at files.
+    /// keybound with its default deadline of 150 ms, and files looked at every second.
     pub fn watchful(&self, policies: usize) -> (Estate, Server) {
-        let estate = self.estate(policies, Options { poll_seconds: 1, ..Options::default() });
+        let options = Options { poll_seconds: 1, deadline_milliseconds: 150, ..Options::default() };
+        let estate = self.estate(policies, options);
         let server = Server::keybound_ready(&estate, &self.server);
         (estate, server)
     }
@@ -121,6 +122,8 @@ impl Bench {
                     kept.insert(case.key, supply);
                 }
                 self.row(case, kept.get(case.key), row).map_err(|wrong| format!("{}: {wrong}", case.title))?;
+                let cpu = row.closed.last().map_or(0.0, |closed| closed.cpu);
+                self.say(&format!("  {}: {cpu:.1} µs", case.title));
             }
         }
         Ok(rows)

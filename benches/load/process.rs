@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::world::Estate;
 
@@ -22,16 +23,25 @@ pub const ROLE: &str = "KEYBOUND_BENCH_ROLE";
 /// Children that live.
 static LIVING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
-/// Ends everything when the time is over: a run never hangs.
+/// Ends everything when the time is over, or when somebody ends the run: it never hangs and leaves nobody behind.
 pub fn end_after(limit: Duration) {
     thread::spawn(move || {
-        thread::sleep(limit);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let why = runtime.block_on(async {
+            let told = |kind| signal(kind).expect("a signal");
+            let (mut terminate, mut interrupt) = (told(SignalKind::terminate()), told(SignalKind::interrupt()));
+            tokio::select! {
+                () = tokio::time::sleep(limit) => format!("it took longer than {} seconds", limit.as_secs()),
+                _ = terminate.recv() => "a signal".to_owned(),
+                _ = interrupt.recv() => "a signal".to_owned(),
+            }
+        });
         for pid in LIVING.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             if let Some(pid) = Pid::from_raw(*pid) {
                 kill_process(pid, Signal::KILL).ok();
             }
         }
-        drop(writeln!(std::io::stderr(), "the run took longer than {} seconds and was ended", limit.as_secs()));
+        drop(writeln!(std::io::stderr(), "the run was ended: {why}"));
         std::process::exit(3);
     });
 }
