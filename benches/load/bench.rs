@@ -65,9 +65,9 @@ impl Bench {
         Estate::write_with(&directory, policies, options)
     }
 
-    /// keybound with its default deadline of 150 ms, and files looked at every second.
+    /// keybound as it is delivered, and files looked at every second.
     pub fn watchful(&self, policies: usize) -> (Estate, Server) {
-        let options = Options { poll_seconds: 1, deadline_milliseconds: 150, ..Options::default() };
+        let options = Options { poll_seconds: 1, ..Options::as_delivered() };
         let estate = self.estate(policies, options);
         let server = Server::keybound_ready(&estate, &self.server);
         (estate, server)

@@ -31,6 +31,7 @@ mod verify;
 mod world;
 
 use std::io::Write as _;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -69,7 +70,7 @@ fn main() -> Result<(), String> {
     let shape = Shape { connections: number("BENCH_CONNECTIONS", 4.0), in_flight: number("BENCH_IN_FLIGHT", 32.0) };
     let long = Duration::from_secs_f64(setting("BENCH_SECONDS", 1.0));
     let bench = Bench::new(shape, long, number("BENCH_REPETITIONS", 3.0));
-    let peer = std::env::var("PEER").ok().map(|at| at.parse().map_err(|_| format!("PEER={at} is not IP:PORT")));
+    let peer = std::env::var("PEER").ok().map(|at| address(&at));
     let mut told = Told::default();
     setup(&bench, &mut told);
 
@@ -100,6 +101,11 @@ fn main() -> Result<(), String> {
 /// Whether a word chooses a key: it is the key, or the group that the key is of.
 fn is_of(key: &str, word: &str) -> bool {
     key == word || key.strip_prefix(word).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn address(at: &str) -> Result<SocketAddr, String> {
+    let found = at.to_socket_addrs().ok().and_then(|mut found| found.next());
+    found.ok_or_else(|| format!("PEER={at} is not HOST:PORT"))
 }
 
 fn setting(name: &str, default: f64) -> f64 {

@@ -204,7 +204,7 @@ pub fn buster(bench: &Bench, told: &mut Told) -> Done {
 
 /// Twice what the server can do, with the product's own deadline and bound.
 pub fn goodput(bench: &Bench, told: &mut Told) -> Done {
-    let estate = bench.estate(POLICIES, Options { deadline_milliseconds: 150, ..Options::default() });
+    let estate = bench.estate(POLICIES, Options::as_delivered());
     let server = Server::keybound_ready(&estate, &bench.server);
     let mut all = Vec::new();
     let long = bench.long * 2;

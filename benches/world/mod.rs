@@ -56,7 +56,7 @@ pub struct Options {
     pub probes: SocketAddr,
     /// How often the files are looked at, 1 to 60.
     pub poll_seconds: u32,
-    /// Checks at once.
+    /// Checks at once. The default of the product is 1024; a sender that was held up and sends all at once must not be denied.
     pub in_flight: usize,
     /// Later answers are denials. The default of the product is 150; a busy machine must not turn a measurement into a denial.
     pub deadline_milliseconds: u32,
@@ -66,13 +66,20 @@ pub struct Options {
     pub more: String,
 }
 
+impl Options {
+    /// Overload is denied as it is by default.
+    pub fn as_delivered() -> Self {
+        Self { in_flight: 1024, deadline_milliseconds: 150, ..Self::default() }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             check: free_address(),
             probes: free_address(),
             poll_seconds: 60,
-            in_flight: 1024,
+            in_flight: 50_000,
             deadline_milliseconds: 10_000,
             spent_capacity: 20_000_000,
             more: String::new(),
