@@ -42,6 +42,8 @@ enum Messages {
     Kept(usize, Make),
     /// Each once; made anew for each measurement.
     Once(Make),
+    /// So many, over and over; made anew for each measurement, because they age.
+    Anew(usize, Make),
     /// Each once, by a server that is new; made once.
     OncePerServer(Supply),
 }
@@ -56,6 +58,7 @@ impl Case {
     pub fn supply(&self, once: usize) -> Supply {
         match &self.supply {
             Messages::Kept(count, make) => Supply::new(make(*count), false, self.expected.clone()),
+            Messages::Anew(count, make) => Supply::new(make(*count), false, self.expected.clone()),
             Messages::Once(make) => Supply::new(make(once), true, self.expected.clone()),
             Messages::OncePerServer(supply) => supply.each_once(),
         }
@@ -94,9 +97,9 @@ fn many(count: usize, make: fn() -> Vec<u8>) -> Messages {
     Messages::Kept(count, Box::new(move |count| in_parallel(count, |_| make())))
 }
 
-fn forged(_: usize) -> Vec<Vec<u8>> {
+fn forged(count: usize) -> Vec<Vec<u8>> {
     let token = token(Client::DpopEs256, Algorithm::Es256);
-    in_parallel(500, |_| bad_proof(Client::DpopEs256, &token))
+    in_parallel(count, |_| bad_proof(Client::DpopEs256, &token))
 }
 
 /// Every row that these words choose.
@@ -170,7 +173,7 @@ fn denied() -> Vec<Case> {
             "denials.proof",
             "forged proof",
             on,
-            Messages::Kept(500, Box::new(forged)),
+            Messages::Anew(500, Box::new(forged)),
             Expected::denial("proof_signature_invalid"),
         ),
         case("denials.garbage", "garbage credential", on, many(200, garbage), Expected::denial("token_malformed")),
