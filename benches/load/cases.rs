@@ -57,8 +57,9 @@ impl Case {
     /// Its messages: `once` of them where each is sent once.
     pub fn supply(&self, once: usize) -> Supply {
         match &self.supply {
-            Messages::Kept(count, make) => Supply::new(make(*count), false, self.expected.clone()),
-            Messages::Anew(count, make) => Supply::new(make(*count), false, self.expected.clone()),
+            Messages::Kept(count, make) | Messages::Anew(count, make) => {
+                Supply::new(make(*count), false, self.expected.clone())
+            }
             Messages::Once(make) => Supply::new(make(once), true, self.expected.clone()),
             Messages::OncePerServer(supply) => supply.each_once(),
         }
