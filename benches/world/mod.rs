@@ -17,6 +17,7 @@ pub mod tokens;
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
@@ -42,11 +43,21 @@ pub fn now() -> i64 {
     i64::try_from(since.as_secs()).expect("a clock before the end of time")
 }
 
-/// A port of loopback that nobody listens on.
+/// A port of loopback that nobody listens on, another one each time; below those that systems give to outgoing connections, so that
+/// nobody takes it by chance before its server does.
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("its address")
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(101);
+    let free = (0..PORTS).find_map(|_| {
+        let number = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(FIRST_PORT + number).ok()?));
+        TcpListener::bind(address).is_ok().then_some(address)
+    });
+    free.expect("a free port")
 }
+
+const FIRST_PORT: u32 = 20_000;
+const PORTS: u32 = 10_000;
 
 /// What may differ between estates.
 #[derive(Clone, Debug)]
@@ -57,7 +68,7 @@ pub struct Options {
     pub probes: SocketAddr,
     /// How often the files are looked at, 1 to 60.
     pub poll_seconds: u32,
-    /// Checks at once.
+    /// Checks at once. The default of the product is 1024; a sender that was held up and sends all at once must not be denied.
     pub in_flight: usize,
     /// Later answers are denials. The default of the product is 150; a busy machine must not turn a measurement into a denial.
     pub deadline_milliseconds: u32,
@@ -67,13 +78,20 @@ pub struct Options {
     pub more: String,
 }
 
+impl Options {
+    /// Overload is denied as it is by default.
+    pub fn as_delivered() -> Self {
+        Self { in_flight: 1024, deadline_milliseconds: 150, ..Self::default() }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             check: free_address(),
             probes: free_address(),
             poll_seconds: 60,
-            in_flight: 1024,
+            in_flight: 50_000,
             deadline_milliseconds: 10_000,
             spent_capacity: 20_000_000,
             more: String::new(),
