@@ -24,7 +24,7 @@ FUZZ := target/fuzz
 .DELETE_ON_ERROR:
 # Steps print in order, and cargo locks the target directory anyway.
 .NOTPARALLEL:
-.PHONY: help demo test e2e chaos conformance fuzz check tools deny deploy-check fmt fmt-check lint doc need-nightly need-rust need-cc need-python need-node
+.PHONY: help demo test e2e chaos conformance fuzz bench-envoy check tools deny deploy-check fmt fmt-check lint doc need-nightly need-rust need-cc need-python need-node
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,9 @@ fuzz: $(CARGO_FUZZ_STAMP) need-nightly need-cc ## Fuzz every target for FUZZ_SEC
 			|| { tail -n 40 $(FUZZ)/$$target.log >&2; exit 1; }; \
 		echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $(FUZZ)/$$target.log) inputs, coverage $$(sed -n 's/.* cov: \([0-9]*\).*/\1/p' $(FUZZ)/$$target.log | tail -n 1), nothing found"; \
 	done
+
+bench-envoy: tools need-rust need-cc ## Measure what keybound costs behind a real Envoy (6 minutes at most)
+	@$(CARGO) bench --locked --bench envoy
 
 check: fmt-check lint doc deny deploy-check test ## Everything a change must pass: format, lints, docs, licences and bans, deploy files, tests
 
