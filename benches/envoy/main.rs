@@ -17,6 +17,7 @@
     clippy::arithmetic_side_effects,
     clippy::wildcard_enum_match_arm,
     clippy::disallowed_methods,
+    clippy::unchecked_time_subtraction,
     missing_docs,
     reason = "a benchmark may stop at the first surprise, and its servers live as long as the process"
 )]
@@ -75,7 +76,7 @@ fn main() {
 /// How long each part warms up, and how long it is measured.
 fn times() -> (Duration, Duration) {
     let seconds = std::env::var("BENCH_SECONDS").ok().map(|seconds| seconds.parse().expect("BENCH_SECONDS: a number"));
-    (Duration::from_millis(600), Duration::from_secs_f64(seconds.unwrap_or(4.0)))
+    (Duration::from_millis(600), Duration::from_secs_f64(seconds.unwrap_or(3.0)))
 }
 
 async fn run(places: &Places, begun: Instant) -> Findings {
@@ -89,8 +90,13 @@ async fn run(places: &Places, begun: Instant) -> Findings {
     let rates = [slowest * 0.25, slowest * 0.5];
     let latencies = latencies(&stand, rates, &mut sent).await;
     stand.must_run();
-    assert_eq!(stand.allowed() - allowed, sent.to_keybound, "requests that keybound allowed, and those that came through");
-    let cache = (stand.counter(Way::Own, "jwt_authn.jwt_cache_hit"), stand.counter(Way::Own, "jwt_authn.jwt_cache_miss"));
+    assert_eq!(
+        stand.allowed() - allowed,
+        sent.to_keybound,
+        "requests that keybound allowed, and those that came through"
+    );
+    let cache =
+        (stand.counter(Way::Own, "jwt_authn.jwt_cache_hit"), stand.counter(Way::Own, "jwt_authn.jwt_cache_miss"));
     drop(stand);
     let (warm, measured) = times();
     let spreads = spread::measure(&directory.join("spread"), (warm, measured * 2)).await;

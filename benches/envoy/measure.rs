@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::callers::Credential;
-use crate::lab::cores::Cores;
+use crate::lab::cores::{Cores, Ticks, busy, others};
 use crate::lab::process::spent;
 use crate::load::{self, CONNECTIONS, IN_FLIGHT, Stock, lanes};
 use crate::stand::{Stand, Way};
@@ -44,6 +44,8 @@ pub struct Cost {
     pub load: f64,
     /// Of the core on which Envoy is, 0 to 1.
     pub busy: f64,
+    /// Cores that were taken by what is no part of the run.
+    pub others: f64,
 }
 
 impl Cost {
@@ -66,7 +68,14 @@ struct Seen {
     keybound: Duration,
     api: Duration,
     load: Duration,
-    ticks: Vec<(u64, u64)>,
+    core: Vec<Ticks>,
+    machine: Vec<Ticks>,
+}
+
+impl Seen {
+    fn all(&self) -> Duration {
+        self.envoy + self.keybound + self.api + self.load
+    }
 }
 
 fn see(stand: &Stand, way: Way, core: &Cores) -> Seen {
@@ -75,16 +84,9 @@ fn see(stand: &Stand, way: Way, core: &Cores) -> Seen {
         keybound: spent(stand.keybound.id()),
         api: spent(stand.api.id()),
         load: spent(std::process::id()),
-        ticks: core.ticks(),
+        core: core.ticks(),
+        machine: Cores::machine().ticks(),
     }
-}
-
-/// How much of the time each core was busy.
-pub fn busy(before: &[(u64, u64)], after: &[(u64, u64)]) -> Vec<f64> {
-    let share = |(before, after): (&(u64, u64), &(u64, u64))| {
-        (after.0 - before.0) as f64 / ((after.1 - before.1) as f64).max(1.0)
-    };
-    before.iter().zip(after).map(share).collect()
 }
 
 /// Requests that came in so far, for the account at the end.
@@ -105,8 +107,7 @@ pub async fn saturate(
     let stock = Arc::new(Stock::of(Cores::machine().during(|| setup.credential.requests(proofs))));
     let road = stand.road(setup.way, setup.credential);
     let lanes = lanes(&road, CONNECTIONS, IN_FLIGHT).await;
-    let done =
-        load::closed(setup.name, lanes, stock, (warm, measured), || see(stand, setup.way, core)).await;
+    let done = load::closed(setup.name, lanes, stock, (warm, measured), || see(stand, setup.way, core)).await;
     if setup.way == Way::Keybound {
         sent.to_keybound += done.all;
     }
@@ -118,7 +119,13 @@ pub async fn saturate(
         keybound: each(before.keybound, after.keybound),
         api: each(before.api, after.api),
         load: each(before.load, after.load),
-        busy: busy(&before.ticks, &after.ticks)[0],
+        busy: busy(&before.core, &after.core)[0],
+        others: others(
+            &before.machine,
+            &after.machine,
+            (after.all() - before.all()).as_secs_f64(),
+            done.took.as_secs_f64(),
+        ),
     }
 }
 

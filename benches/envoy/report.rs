@@ -10,6 +10,9 @@ use crate::measure::{Cost, Latency, SETUPS, median};
 use crate::spread::{Spread, WORKERS};
 use crate::stand::{POLICIES, Way};
 
+/// So many cores may be taken by others.
+const QUIET: f64 = 0.1;
+
 /// What a run has found.
 pub struct Findings {
     pub places: String,
@@ -73,13 +76,14 @@ impl Findings {
         );
         for (at, setup) in SETUPS.iter().enumerate() {
             let of = |of: fn(&Cost) -> f64| self.cost(at, of);
-            let added = without(at).map_or_else(String::new, |base| {
-                format!("{:+.1}", of(Cost::all) - self.cost(base, Cost::all))
-            });
+            let added = without(at)
+                .map_or_else(String::new, |base| format!("{:+.1}", of(Cost::all) - self.cost(base, Cost::all)));
             let (low, high) = self.spread(at);
             let envoy = if setup.way == Way::Api { "-".to_owned() } else { format!("{:.1}", of(|cost| cost.envoy)) };
-            let keybound = if setup.way == Way::Keybound { format!("{:.1}", of(|cost| cost.keybound)) } else { "-".to_owned() };
-            let busy = if setup.way == Way::Api { "-".to_owned() } else { format!("{:.0} %", of(|cost| cost.busy) * 100.0) };
+            let keybound =
+                if setup.way == Way::Keybound { format!("{:.1}", of(|cost| cost.keybound)) } else { "-".to_owned() };
+            let busy =
+                if setup.way == Way::Api { "-".to_owned() } else { format!("{:.0} %", of(|cost| cost.busy) * 100.0) };
             writeln!(
                 text,
                 "  {:<40}{:>10.0}   {low:.2}-{high:.2} {envoy:>9} {keybound:>8} {:>6.1} {:>6.1} {added:>7} {:>6.1} {busy:>6}",
@@ -91,10 +95,14 @@ impl Findings {
             )
             .expect("text");
         }
-        text.push_str(
+        let others = self.costs.iter().flatten().map(|cost| cost.others).fold(0.0, f64::max);
+        writeln!(
+            text,
             "  added: all, less the same requests through Envoy without a filter. load: the sender, in nobody's sum. busy: the core \
-             of Envoy.\n",
-        );
+             of Envoy.\n  What is no part of the run took {others:.2} cores at most{}",
+            if others > QUIET { ": THIS MACHINE IS BUSY, and what depends on time is not to be trusted." } else { "." }
+        )
+        .expect("text");
     }
 
     fn latencies_told(&self, text: &mut String) {
@@ -102,7 +110,7 @@ impl Findings {
         write!(
             text,
             "\nLatency in milliseconds, from the time when a request was meant to be sent; in brackets what is added to Envoy \
-             without a filter\n{:42}{:>28}{:>30}\n{:42}{:>14}{:>16}{:>14}{:>16}\n",
+             without a filter\n{:42}{:>32}{:>34}\n{:42}{:>16}{:>17}{:>17}{:>17}\n",
             "",
             format!("at {low:.0}/s (25 %)"),
             format!("at {high:.0}/s (50 %)"),
@@ -117,11 +125,14 @@ impl Findings {
             let cell = |rate: usize, of: fn(&Latency) -> f64| {
                 let one = self.latency(at, rate, of) / 1e3;
                 let added = without(at).map(|base| one - self.latency(base, rate, of) / 1e3);
-                added.map_or_else(|| format!("{one:.2}        "), |added| format!("{one:.2} ({added:+.2})"))
+                added.map_or_else(
+                    || format!("{one:.2}         "),
+                    |added| format!("{one:.2} {:>8}", format!("({added:+.2})")),
+                )
             };
-            let (median, p99): (fn(&Latency) -> f64, fn(&Latency) -> f64) = (|one| one.median, |one| one.p99);
+            let (median, p99) = (|one: &Latency| one.median, |one: &Latency| one.p99);
             let cells = [cell(0, median), cell(0, p99), cell(1, median), cell(1, p99)];
-            writeln!(text, "  {:<40}{:>14}{:>16}{:>14}{:>16}", setup.name, cells[0], cells[1], cells[2], cells[3])
+            writeln!(text, "  {:<40}{:>17}{:>17}{:>17}{:>17}", setup.name, cells[0], cells[1], cells[2], cells[3])
                 .expect("text");
         }
     }
@@ -155,12 +166,13 @@ impl Findings {
         for spread in &self.spreads {
             writeln!(
                 text,
-                "  {:<24}{:>8.0}/s   keybound's workers {}   cores {}   Envoy's workers {}",
+                "  {:<24}{:>8.0}/s   keybound's workers {}   Envoy's workers {}   cores {}, of which others took {:.2} cores",
                 name(spread.credential),
                 spread.per_second,
                 shares(&spread.workers),
-                shares(&spread.cores),
                 shares(&spread.envoy),
+                shares(&spread.cores),
+                spread.others,
             )
             .expect("text");
         }
@@ -191,12 +203,14 @@ impl Findings {
                 "api_microseconds": self.cost(at, |cost| cost.api),
                 "load_microseconds": self.cost(at, |cost| cost.load),
                 "busy": self.cost(at, |cost| cost.busy),
+                "others_cores": self.cost(at, |cost| cost.others),
                 "latencies": [latency(0), latency(1)],
             })
         });
-        let judged = self.judged.iter().map(|row| {
-            json!({"request": row.what, "keybound": row.keybound, "jwt_authn_rbac": row.own})
-        });
+        let judged = self
+            .judged
+            .iter()
+            .map(|row| json!({"request": row.what, "keybound": row.keybound, "jwt_authn_rbac": row.own}));
         let spreads = self.spreads.iter().map(|spread| {
             json!({
                 "credential": name(spread.credential),
@@ -204,6 +218,7 @@ impl Findings {
                 "keybound_workers": spread.workers,
                 "envoy_workers": spread.envoy,
                 "cores": spread.cores,
+                "others_cores": spread.others,
             })
         });
         json!({

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::callers::Credential;
-use crate::lab::cores::{Cores, Places};
-use crate::lab::process::{Thread, threads};
+use crate::lab::cores::{Cores, Places, Ticks, busy, others};
+use crate::lab::process::{Thread, spent, threads};
 use crate::load::{self, CONNECTIONS, IN_FLIGHT, Stock, lanes};
-use crate::measure::busy;
 use crate::stand::{Stand, Way};
 
 /// Workers of Envoy.
@@ -26,6 +25,8 @@ pub struct Spread {
     pub envoy: Vec<f64>,
     /// For each core.
     pub cores: Vec<f64>,
+    /// Cores that were taken by what is no part of the run.
+    pub others: f64,
 }
 
 /// Measures both credentials.
@@ -45,7 +46,8 @@ pub async fn measure(directory: &Path, times: (Duration, Duration)) -> Vec<Sprea
 struct Seen {
     keybound: Vec<Thread>,
     envoy: Vec<Thread>,
-    ticks: Vec<(u64, u64)>,
+    all: Duration,
+    ticks: Vec<Ticks>,
 }
 
 async fn of(stand: &Stand, credential: Credential, times: (Duration, Duration)) -> Spread {
@@ -53,6 +55,7 @@ async fn of(stand: &Stand, credential: Credential, times: (Duration, Duration)) 
     let see = || Seen {
         keybound: threads(stand.keybound.id()),
         envoy: threads(envoy),
+        all: [envoy, stand.keybound.id(), stand.api.id(), std::process::id()].map(spent).iter().sum(),
         ticks: Cores::machine().ticks(),
     };
     // Twice what two cores can do.
@@ -77,5 +80,6 @@ async fn of(stand: &Stand, credential: Credential, times: (Duration, Duration)) 
         workers: shares(&before.keybound, &after.keybound, "keybound-worker"),
         envoy: shares(&before.envoy, &after.envoy, "wrk:worker"),
         cores: busy(&before.ticks, &after.ticks),
+        others: others(&before.ticks, &after.ticks, (after.all - before.all).as_secs_f64(), done.took.as_secs_f64()),
     }
 }

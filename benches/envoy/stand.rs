@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::app;
 use crate::callers::{self, Credential};
 use crate::lab::config::{Filter, Own, render};
 use crate::lab::cores::{Cores, Places};
@@ -11,7 +12,6 @@ use crate::lab::process::Process;
 use crate::lab::told;
 use crate::load::Road;
 use crate::world::{AUDIENCE, Estate, ISSUER, METHOD, Options};
-use crate::app;
 
 /// A start on a busy machine.
 const START: Duration = Duration::from_secs(30);

@@ -42,19 +42,44 @@ impl Cores {
         self.0.len()
     }
 
-    /// How long each was busy, and how long at all, in the kernel's ticks.
-    pub fn ticks(&self) -> Vec<(u64, u64)> {
+    /// How each has spent its time so far.
+    pub fn ticks(&self) -> Vec<Ticks> {
         let told = std::fs::read_to_string("/proc/stat").expect("/proc/stat");
         let of = |core: &usize| {
             let name = format!("cpu{core} ");
             let line = told.lines().find_map(|line| line.strip_prefix(&name)).expect("a line for each core");
-            let ticks: Vec<u64> = line.split(' ').filter_map(|ticks| ticks.parse().ok()).collect();
             // user nice system idle iowait irq softirq steal; the rest is part of these.
-            let all: u64 = ticks.iter().take(8).sum();
-            (all - ticks[3] - ticks[4], all)
+            let ticks: Vec<u64> = line.split(' ').filter_map(|ticks| ticks.parse().ok()).collect();
+            Ticks { processes: ticks[..3].iter().sum(), idle: ticks[3] + ticks[4], all: ticks[..8].iter().sum() }
         };
         self.0.iter().map(of).collect()
     }
+}
+
+/// The time of a core since the start of the machine, in the kernel's ticks.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticks {
+    processes: u64,
+    idle: u64,
+    all: u64,
+}
+
+/// How much of the time each core was busy.
+pub fn busy(before: &[Ticks], after: &[Ticks]) -> Vec<f64> {
+    let idle = |(before, after): (&Ticks, &Ticks)| (after.idle - before.idle) as f64 / elapsed(before, after);
+    before.iter().zip(after).map(|both| 1.0 - idle(both)).collect()
+}
+
+/// How many cores processes took that are none of ours, which took `ours` seconds in `seconds`.
+pub fn others(before: &[Ticks], after: &[Ticks], ours: f64, seconds: f64) -> f64 {
+    let share =
+        |(before, after): (&Ticks, &Ticks)| (after.processes - before.processes) as f64 / elapsed(before, after);
+    let all: f64 = before.iter().zip(after).map(share).sum();
+    (all - ours / seconds).max(0.0)
+}
+
+fn elapsed(before: &Ticks, after: &Ticks) -> f64 {
+    ((after.all - before.all) as f64).max(1.0)
 }
 
 impl std::fmt::Display for Cores {

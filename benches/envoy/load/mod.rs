@@ -81,8 +81,7 @@ pub async fn closed<T>(
     (warm, measured): (Duration, Duration),
     see: impl Fn() -> T,
 ) -> Saturation<T> {
-    let (wrong, answered, over) =
-        (Arc::<Wrong>::default(), Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+    let (wrong, answered, over) = (Arc::<Wrong>::default(), Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
     let mut tasks = JoinSet::new();
     for mut lane in lanes {
         let (stock, wrong, answered, over) =

@@ -13,18 +13,28 @@ pub struct Request {
 }
 
 /// What each connection sends.
-pub struct Stock(Vec<(http::Request<()>, Option<Mutex<Vec<HeaderValue>>>)>);
+pub struct Stock(Vec<Shelf>);
+
+struct Shelf {
+    head: http::Request<()>,
+    proofs: Option<Mutex<Vec<HeaderValue>>>,
+}
 
 impl Stock {
     /// The first for the first connection, and so on.
     pub fn of(requests: Vec<Request>) -> Self {
         let with_proofs = |proofs: Vec<HeaderValue>| (!proofs.is_empty()).then(|| Mutex::new(proofs));
-        Self(requests.into_iter().map(|request| (request.head, with_proofs(request.proofs))).collect())
+        Self(
+            requests
+                .into_iter()
+                .map(|request| Shelf { head: request.head, proofs: with_proofs(request.proofs) })
+                .collect(),
+        )
     }
 
     /// The next one; none if its proofs are used up.
     pub fn take(&self, connection: usize) -> Option<http::Request<()>> {
-        let (head, proofs) = self.0.get(connection)?;
+        let Shelf { head, proofs } = self.0.get(connection)?;
         let mut request = head.clone();
         if let Some(proofs) = proofs {
             let mut proof = proofs.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
