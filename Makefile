@@ -27,10 +27,10 @@ FUZZ := target/fuzz
 .DELETE_ON_ERROR:
 # Steps print in order, and cargo locks the target directory anyway.
 .NOTPARALLEL:
-.PHONY: help demo test e2e chaos conformance fuzz bench-envoy bench-instructions check tools deny deploy-check fmt fmt-check lint doc need-valgrind need-nightly need-rust need-cc need-python need-node
+.PHONY: help demo test e2e chaos conformance fuzz bench bench-envoy bench-instructions check tools deny deploy-check fmt fmt-check lint doc need-valgrind need-nightly need-rust need-cc need-python need-node
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: tools need-rust need-cc ## Play the story: Envoy, an authorization server, an API and keybound on loopback (KEEP=1 leaves it up)
 	$(CARGO) build --locked
@@ -59,6 +59,10 @@ fuzz: $(CARGO_FUZZ_STAMP) need-nightly need-cc ## Fuzz every target for FUZZ_SEC
 			|| { tail -n 40 $(FUZZ)/$$target.log >&2; exit 1; }; \
 		echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $(FUZZ)/$$target.log) inputs, coverage $$(sed -n 's/.* cov: \([0-9]*\).*/\1/p' $(FUZZ)/$$target.log | tail -n 1), nothing found"; \
 	done
+
+bench: need-rust need-cc ## Measure what a check costs, on loopback (8 minutes; BENCH="bound dpop" chooses, BENCH_SECONDS lengthens)
+	$(CARGO) bench --locked --bench load --bench floor --no-run
+	$(CARGO) bench --locked --bench load -- $(BENCH)
 
 bench-envoy: tools need-rust need-cc ## Measure what keybound costs behind a real Envoy (6 minutes at most)
 	@$(CARGO) bench --locked --bench envoy

@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use envoy_types::pb::google::protobuf::Timestamp;
 use prost::Message as _;
 
-use super::party::{Algorithm, Client, party};
+use super::party::{Algorithm, Client, certificate, other_certificate};
 use super::support::{Leaf, fresh_id};
 use super::tokens::{expired_token, forged_proof, proof, token};
 use super::{HOST, METHOD, PATH, now};
@@ -48,10 +48,8 @@ pub fn garbage() -> Vec<u8> {
 
 /// Bytes that are no protobuf, as long as a message.
 pub fn broken() -> Vec<u8> {
-    let mut bytes = garbage();
     // A field of wire type 7, which there is not.
-    bytes.iter_mut().for_each(|byte| *byte = 0x0f);
-    bytes
+    vec![0x0f; garbage().len()]
 }
 
 /// A certificate as Envoy writes it, made once.
@@ -61,8 +59,8 @@ struct Presented {
     forwarded: String,
 }
 
-static CLIENT: LazyLock<Presented> = LazyLock::new(|| Presented::of(party().certificate()));
-static OTHER: LazyLock<Presented> = LazyLock::new(|| Presented::of(party().other_certificate()));
+static CLIENT: LazyLock<Presented> = LazyLock::new(|| Presented::of(certificate()));
+static OTHER: LazyLock<Presented> = LazyLock::new(|| Presented::of(other_certificate()));
 
 impl Presented {
     fn of(leaf: &'static Leaf) -> Self {

@@ -64,7 +64,7 @@ impl Client {
     /// What its tokens name as the sender's key.
     pub fn confirmation(self) -> Value {
         match self {
-            Self::Certificate => json!({"x5t#S256": party().certificate().thumbprint()}),
+            Self::Certificate => json!({"x5t#S256": certificate().thumbprint()}),
             Self::DpopEs256 | Self::DpopEdDsa => json!({"jkt": self.key().thumbprint()}),
         }
     }
@@ -119,16 +119,16 @@ impl Party {
         };
         [Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa].map(jwk).to_vec()
     }
+}
 
-    /// The certificate of [`Client::Certificate`].
-    pub fn certificate(&self) -> &'static Leaf {
-        &pki().client
-    }
+/// The certificate of [`Client::Certificate`].
+pub fn certificate() -> &'static Leaf {
+    &pki().client
+}
 
-    /// Somebody else's certificate.
-    pub fn other_certificate(&self) -> &'static Leaf {
-        &pki().other
-    }
+/// Somebody else's certificate.
+pub fn other_certificate() -> &'static Leaf {
+    &pki().other
 }
 
 /// `ath` of a token (RFC 9449 §4.2).

@@ -80,7 +80,7 @@ fn signed(header: &str, claims: &str, key: &super::support::SigningKey, algorith
 pub fn in_parallel<T: Send>(count: usize, make: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let workers = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let share = count.div_ceil(workers).max(1);
-    let made = thread::scope(|scope| {
+    let parts = thread::scope(|scope| {
         let make = &make;
         let part = |worker: usize| {
             scope.spawn(move || (worker * share..count.min((worker + 1) * share)).map(make).collect::<Vec<_>>())
@@ -88,5 +88,5 @@ pub fn in_parallel<T: Send>(count: usize, make: impl Fn(usize) -> T + Sync) -> V
         let parts: Vec<_> = (0..workers).map(part).collect();
         parts.into_iter().map(|part| part.join().expect("made")).collect::<Vec<_>>()
     });
-    made.into_iter().flatten().collect()
+    parts.into_iter().flatten().collect()
 }
