@@ -75,7 +75,7 @@ impl Credential {
 
     /// TLS of the client whose these are.
     pub fn tls(self) -> Arc<ClientConfig> {
-        tls((self == Self::Certificate).then(|| world::party().certificate()))
+        tls((self == Self::Certificate).then(|| world::party::certificate()))
     }
 
     /// A good token.

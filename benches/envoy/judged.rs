@@ -64,7 +64,7 @@ fn cases() -> Vec<Case> {
         case(
             "a stolen token, over the thief's own certificate",
             with(&good),
-            callers::tls(Some(world::party().other_certificate())),
+            callers::tls(Some(world::party::other_certificate())),
             (401, 200),
         ),
         case("a stolen token, over no certificate", with(&good), callers::tls(None), (401, 200)),
