@@ -23,7 +23,7 @@ use keybound::telemetry::metrics::Metrics;
 use prost::Message as _;
 use tonic::codegen::Bytes;
 
-use crate::prepared::{self, Case, Signed};
+use crate::prepared::{self, CHECKS, Case, Signed};
 use crate::world::Algorithm;
 
 const POINT: &str = "edge";
@@ -33,10 +33,10 @@ static NOW: AtomicI64 = AtomicI64::new(0);
 /// Of the process's logs; dropped with it.
 static LOGS: OnceLock<Box<dyn Send + Sync>> = OnceLock::new();
 
-/// A gate that has seen a check of that case, and the next one.
+/// A gate that has seen checks of that case, and the next ones.
 struct Ready {
     gate: Gate,
-    message: Bytes,
+    messages: Vec<Bytes>,
     code: &'static str,
 }
 
@@ -56,10 +56,13 @@ fn ready(case: Case) -> &'static Ready {
         wanted: Wanted::default(),
         metrics: Arc::new(Metrics::new().expect("metrics")),
     };
-    let ready = Ready { gate, message: case.message().into(), code: case.code() };
+    let messages = case.messages().into_iter().map(Bytes::from).collect();
+    let ready = Ready { gate, messages, code: case.code() };
     // The first check of a process fills more than the memory of tokens.
-    let before = ready.gate.check(POINT, Ok(case.before().into()), Instant::now());
-    must_say(&before.encode_to_vec(), case.code());
+    for before in case.before() {
+        let before = ready.gate.check(POINT, Ok(before.into()), Instant::now());
+        must_say(&before.encode_to_vec(), case.code());
+    }
     Box::leak(Box::new(ready))
 }
 
@@ -88,8 +91,8 @@ fn garbage() -> &'static Ready {
     ready(Case::Garbage)
 }
 
-fn answered((ready, answer): (&'static Ready, Vec<u8>)) {
-    must_say(&answer, ready.code);
+fn answered((ready, answers): (&'static Ready, [Vec<u8>; CHECKS])) {
+    answers.iter().for_each(|answer| must_say(answer, ready.code));
 }
 
 // The bytes of a message in, those of the answer out.
@@ -99,30 +102,43 @@ fn answered((ready, answer): (&'static Ready, Vec<u8>)) {
 #[bench::dpop_eddsa(dpop_eddsa())]
 #[bench::never_seen_rs256(never_seen_rs256())]
 #[bench::garbage(garbage())]
-fn whole(ready: &'static Ready) -> (&'static Ready, Vec<u8>) {
-    let answer = ready.gate.check(POINT, Ok(black_box(ready.message.clone())), Instant::now());
-    (ready, black_box(answer.encode_to_vec()))
+fn whole(ready: &'static Ready) -> (&'static Ready, [Vec<u8>; CHECKS]) {
+    let answers = std::array::from_fn(|number| {
+        let message = black_box(ready.messages[number].clone());
+        ready.gate.check(POINT, Ok(message), Instant::now()).encode_to_vec()
+    });
+    (ready, black_box(answers))
 }
 
-fn judged((ready, decision): (&'static Ready, Decision)) {
-    let allowed = matches!(decision.verdict, Verdict::Allowed { .. });
-    assert_eq!(allowed, ready.code == "allowed", "another decision than expected");
+fn judged((ready, decisions): (&'static Ready, Vec<Decision>)) {
+    assert_eq!(decisions.len(), CHECKS);
+    for decision in decisions {
+        let allowed = matches!(decision.verdict, Verdict::Allowed { .. });
+        assert_eq!(allowed, ready.code == "allowed", "another decision than expected");
+    }
 }
 
 // The judgement alone.
 #[library_benchmark(teardown = judged)]
 #[bench::bound_seen(bound_seen())]
 #[bench::garbage(garbage())]
-fn judge(ready: &'static Ready) -> (&'static Ready, Decision) {
+fn judge(ready: &'static Ready) -> (&'static Ready, Vec<Decision>) {
     let (gate, now) = (&ready.gate, NOW.load(Ordering::Relaxed));
-    let snapshot = gate.snapshot.load();
-    (ready, gate::judge(&snapshot, &gate.spent, POINT, Ok(black_box(ready.message.clone())), now))
+    let judge = |message: &Bytes| {
+        let snapshot = gate.snapshot.load();
+        gate::judge(&snapshot, &gate.spent, POINT, Ok(black_box(message.clone())), now)
+    };
+    (ready, ready.messages.iter().map(judge).collect())
 }
 
-/// A sender of whom everything is proven.
-fn proven() -> (&'static Ready, Box<Proven<'static>>) {
+/// Senders of whom everything is proven.
+fn proven() -> (&'static Ready, Vec<Box<Proven<'static>>>) {
     let ready = bound_seen();
-    let request = CheckRequest::decode(ready.message.clone()).expect("a CheckRequest");
+    (ready, ready.messages.iter().map(|message| sender(ready, message)).collect())
+}
+
+fn sender(ready: &'static Ready, message: &Bytes) -> Box<Proven<'static>> {
+    let request = CheckRequest::decode(message.clone()).expect("a CheckRequest");
     let attributes: &'static AttributeContext = Box::leak(Box::new(request.attributes.expect("attributes")));
     let http = attributes.request.as_ref().and_then(|request| request.http.as_ref()).expect("a request");
     let source = attributes.source.as_ref().expect("a source");
@@ -141,7 +157,7 @@ fn proven() -> (&'static Ready, Box<Proven<'static>>) {
     let facts = Box::leak(Box::new(RequestFacts::new(POINT, Box::leak(Box::new(raw))).expect("facts")));
     let snapshot = Box::leak(Box::new(ready.gate.snapshot.load_full()));
     match examine(snapshot, facts, NOW.load(Ordering::Relaxed)) {
-        Examined::Proven(proven) => (ready, proven),
+        Examined::Proven(proven) => proven,
         Examined::Ended(_) | Examined::Needs(_) => panic!("a sender with a certificate"),
     }
 }
@@ -149,33 +165,37 @@ fn proven() -> (&'static Ready, Box<Proven<'static>>) {
 // From the proven sender to the decision.
 #[library_benchmark(teardown = judged)]
 #[bench::bound_seen(proven())]
-fn policy((ready, proven): (&'static Ready, Box<Proven<'static>>)) -> (&'static Ready, Decision) {
-    (ready, black_box(proven).conclude())
+fn policy((ready, proven): (&'static Ready, Vec<Box<Proven<'static>>>)) -> (&'static Ready, Vec<Decision>) {
+    (ready, black_box(proven).into_iter().map(|proven| proven.conclude()).collect())
 }
 
-fn signed(case: Case) -> (&'static dyn VerificationAlgorithm, &'static Signed) {
+type Verified = (&'static dyn VerificationAlgorithm, &'static [Signed]);
+
+fn signed(case: Case) -> Verified {
     let algorithm: &'static dyn VerificationAlgorithm = match case.algorithm().expect("a case with a signature") {
         Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
         Algorithm::EdDsa => &ED25519,
         Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
     };
-    let signed: &'static Signed = Box::leak(Box::new(case.signed()));
+    let signed: &'static [Signed] = case.signed().leak();
     // The first verification of a process looks at the processor.
-    assert!(verify((algorithm, signed)), "a good signature");
+    assert!(verify((algorithm, signed)), "good signatures");
     (algorithm, signed)
 }
 
-fn verify((algorithm, signed): (&'static dyn VerificationAlgorithm, &'static Signed)) -> bool {
-    let key = UnparsedPublicKey::new(algorithm, &signed.key);
-    key.verify(&signed.input, &signed.signature).is_ok()
+fn verify((algorithm, signed): Verified) -> bool {
+    signed.iter().all(|signed| {
+        let key = UnparsedPublicKey::new(algorithm, &signed.key);
+        key.verify(&signed.input, &signed.signature).is_ok()
+    })
 }
 
-// A key parsed and a signature verified: what no check of that case can do without.
+// Keys parsed and signatures verified: what no check of that case can do without.
 #[library_benchmark]
 #[bench::dpop_es256(signed(Case::DpopEs256))]
 #[bench::dpop_eddsa(signed(Case::DpopEdDsa))]
 #[bench::never_seen_rs256(signed(Case::NeverSeenRs256))]
-fn signature(signed: (&'static dyn VerificationAlgorithm, &'static Signed)) -> bool {
+fn signature(signed: Verified) -> bool {
     black_box(verify(black_box(signed)))
 }
 

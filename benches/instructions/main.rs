@@ -2,7 +2,7 @@
 //!
 //! `make bench-instructions` counts and compares with `benches/instructions/recorded.json`: three percent more fails, three percent
 //! less asks to be recorded (`UPDATE=1`). Signatures are counted apart, over the very bytes of the checks, and taken off: aws-lc
-//! chooses its code by the processor. Keys are new in each run; what is left differs by less than a percent between runs.
+//! chooses its code by the processor. Keys, signatures and hash tables are random in each run; a count is the mean of sixteen checks.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

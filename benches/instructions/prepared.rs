@@ -11,6 +11,8 @@ use prost::Message as _;
 use crate::world::{self, Algorithm, Client, Estate};
 
 const POLICIES: usize = 1_000;
+/// Checks that are counted together: signatures, keys of hash tables and identifiers are random, and their mean is steadier.
+pub const CHECKS: usize = 16;
 
 /// Where all of it is.
 pub fn directory() -> PathBuf {
@@ -75,30 +77,31 @@ impl Case {
         }
     }
 
-    fn file(self, what: &str) -> PathBuf {
-        directory().join(format!("{}.{what}", self.name()))
+    fn file(self, what: &str, number: usize) -> PathBuf {
+        directory().join(format!("{}.{what}.{number}", self.name()))
     }
 
-    fn read(self, what: &str) -> Vec<u8> {
-        std::fs::read(self.file(what)).expect("what was prepared")
+    fn read(self, what: &str) -> Vec<Vec<u8>> {
+        (0..CHECKS).map(|number| std::fs::read(self.file(what, number)).expect("what was prepared")).collect()
     }
 
-    /// The message that is counted.
-    pub fn message(self) -> Vec<u8> {
+    /// The messages that are counted.
+    pub fn messages(self) -> Vec<Vec<u8>> {
         self.read("message")
     }
 
-    /// One that comes before it: of the same client, and with the same token unless that is to be new.
-    pub fn before(self) -> Vec<u8> {
+    /// Those that come before them: of the same client, and with the same tokens unless those are to be new.
+    pub fn before(self) -> Vec<Vec<u8>> {
         self.read("before")
     }
 
-    /// What it has to verify.
-    pub fn signed(self) -> Signed {
-        Signed { key: self.read("key"), input: self.read("input"), signature: self.read("signature") }
+    /// What they have to verify.
+    pub fn signed(self) -> Vec<Signed> {
+        let signed = self.read("key").into_iter().zip(self.read("input")).zip(self.read("signature"));
+        signed.map(|((key, input), signature)| Signed { key, input, signature }).collect()
     }
 
-    fn write(self) {
+    fn write(self, number: usize) {
         let algorithm = if self == Self::NeverSeenRs256 { Algorithm::Rs256 } else { Algorithm::Es256 };
         let token = world::token(self.client(), algorithm);
         let of = |token: &str| match self {
@@ -108,7 +111,7 @@ impl Case {
         };
         let message = of(&token);
         let earlier = if self == Self::NeverSeenRs256 { world::token(self.client(), algorithm) } else { token };
-        let put = |what: &str, bytes: &[u8]| std::fs::write(self.file(what), bytes).expect("a written file");
+        let put = |what: &str, bytes: &[u8]| std::fs::write(self.file(what, number), bytes).expect("a written file");
         put("before", &of(&earlier));
         put("message", &message);
         if let Some(algorithm) = self.algorithm() {
@@ -173,6 +176,8 @@ pub fn write() {
     }
     let estate = Estate::write(&directory, POLICIES);
     assert_eq!(estate.config(), config());
-    Case::ALL.iter().for_each(|case| case.write());
+    for case in Case::ALL {
+        (0..CHECKS).for_each(|number| case.write(number));
+    }
     std::fs::write(directory.join("now"), world::now().to_string()).expect("a written file");
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::prepared;
+use crate::prepared::{self, CHECKS};
 
 /// Counts may differ by so much, up or down: keys, and the order in which headers come, are new in each run.
 const TOLERANCE: f64 = 0.03;
@@ -24,7 +24,7 @@ pub fn compare() -> ExitCode {
     let net = without_signatures(&counts);
     if std::env::var("KEYBOUND_UPDATE").is_ok_and(|update| !update.is_empty()) {
         let record = json!({
-            "what": "Instructions of a check with 1,000 policies, less those of its signature; `make bench-instructions UPDATE=1` renews this",
+            "what": "Instructions of one check with 1,000 policies, less those of its signature; `make bench-instructions UPDATE=1` renews this",
             "rustc": rustc(),
             "instructions": net,
         });
@@ -66,7 +66,7 @@ fn verdict(slower: &[&str], faster: &[&str], missing: &[&str]) -> ExitCode {
     if slower.is_empty() && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Of each count its instructions, as the runner's summaries have them.
+/// Of each count the instructions of one check, as the runner's summaries have them.
 fn counts() -> Counts {
     let summaries = prepared::summaries();
     assert!(!summaries.is_empty(), "nothing was counted: `make bench-instructions` says what the runner has to know");
@@ -74,7 +74,7 @@ fn counts() -> Counts {
         let text = std::fs::read(path).expect("a summary");
         let summary: Value = serde_json::from_slice(&text).expect("JSON");
         let name = |member: &str| summary[member].as_str().expect("a name").to_owned();
-        (format!("{}/{}", name("function_name"), name("id")), instructions(&summary).expect("a count"))
+        (format!("{}/{}", name("function_name"), name("id")), instructions(&summary).expect("a count") / CHECKS as u64)
     });
     counted.collect()
 }
