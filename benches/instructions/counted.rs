@@ -92,7 +92,9 @@ fn garbage() -> &'static Ready {
 }
 
 fn answered((ready, answers): (&'static Ready, [Vec<u8>; CHECKS])) {
-    answers.iter().for_each(|answer| must_say(answer, ready.code));
+    for answer in &answers {
+        must_say(answer, ready.code);
+    }
 }
 
 // The bytes of a message in, those of the answer out.
@@ -132,12 +134,12 @@ fn judge(ready: &'static Ready) -> (&'static Ready, Vec<Decision>) {
 }
 
 /// Senders of whom everything is proven.
-fn proven() -> (&'static Ready, Vec<Box<Proven<'static>>>) {
+fn proven() -> (&'static Ready, Vec<Proven<'static>>) {
     let ready = bound_seen();
     (ready, ready.messages.iter().map(|message| sender(ready, message)).collect())
 }
 
-fn sender(ready: &'static Ready, message: &Bytes) -> Box<Proven<'static>> {
+fn sender(ready: &'static Ready, message: &Bytes) -> Proven<'static> {
     let request = CheckRequest::decode(message.clone()).expect("a CheckRequest");
     let attributes: &'static AttributeContext = Box::leak(Box::new(request.attributes.expect("attributes")));
     let http = attributes.request.as_ref().and_then(|request| request.http.as_ref()).expect("a request");
@@ -157,7 +159,7 @@ fn sender(ready: &'static Ready, message: &Bytes) -> Box<Proven<'static>> {
     let facts = Box::leak(Box::new(RequestFacts::new(POINT, Box::leak(Box::new(raw))).expect("facts")));
     let snapshot = Box::leak(Box::new(ready.gate.snapshot.load_full()));
     match examine(snapshot, facts, NOW.load(Ordering::Relaxed)) {
-        Examined::Proven(proven) => proven,
+        Examined::Proven(proven) => *proven,
         Examined::Ended(_) | Examined::Needs(_) => panic!("a sender with a certificate"),
     }
 }
@@ -165,8 +167,8 @@ fn sender(ready: &'static Ready, message: &Bytes) -> Box<Proven<'static>> {
 // From the proven sender to the decision.
 #[library_benchmark(teardown = judged)]
 #[bench::bound_seen(proven())]
-fn policy((ready, proven): (&'static Ready, Vec<Box<Proven<'static>>>)) -> (&'static Ready, Vec<Decision>) {
-    (ready, black_box(proven).into_iter().map(|proven| proven.conclude()).collect())
+fn policy((ready, proven): (&'static Ready, Vec<Proven<'static>>)) -> (&'static Ready, Vec<Decision>) {
+    (ready, black_box(proven).into_iter().map(Proven::conclude).collect())
 }
 
 type Verified = (&'static dyn VerificationAlgorithm, &'static [Signed]);
