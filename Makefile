@@ -15,6 +15,9 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY_STAMP := $(TOOLS)/.cargo-deny-$(CARGO_DENY_VERSION)
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ_STAMP := $(TOOLS)/.cargo-fuzz-$(CARGO_FUZZ_VERSION)
+# The version of gungraun in Cargo.toml.
+GUNGRAUN_VERSION := 0.20.0
+GUNGRAUN_STAMP := $(TOOLS)/.gungraun-runner-$(GUNGRAUN_VERSION)
 
 FUZZ_TARGETS ?= check_request compact_jws access_token proof xfcc client_cert target_uri jwks bundle_yaml
 FUZZ_SECONDS ?= 60
@@ -24,10 +27,10 @@ FUZZ := target/fuzz
 .DELETE_ON_ERROR:
 # Steps print in order, and cargo locks the target directory anyway.
 .NOTPARALLEL:
-.PHONY: help demo test e2e chaos conformance fuzz bench check tools deny deploy-check fmt fmt-check lint doc need-nightly need-rust need-cc need-python need-node
+.PHONY: help demo test e2e chaos conformance fuzz bench bench-envoy bench-instructions check tools deny deploy-check fmt fmt-check lint doc need-valgrind need-nightly need-rust need-cc need-python need-node
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: tools need-rust need-cc ## Play the story: Envoy, an authorization server, an API and keybound on loopback (KEEP=1 leaves it up)
 	$(CARGO) build --locked
@@ -60,6 +63,12 @@ fuzz: $(CARGO_FUZZ_STAMP) need-nightly need-cc ## Fuzz every target for FUZZ_SEC
 bench: need-rust need-cc ## Measure what a check costs, on loopback (8 minutes; BENCH="bound dpop" chooses, BENCH_SECONDS lengthens)
 	$(CARGO) bench --locked --bench load --bench floor --no-run
 	$(CARGO) bench --locked --bench load -- $(BENCH)
+
+bench-envoy: tools need-rust need-cc ## Measure what keybound costs behind a real Envoy (6 minutes at most)
+	@$(CARGO) bench --locked --bench envoy
+
+bench-instructions: $(GUNGRAUN_STAMP) need-rust need-cc need-valgrind ## Count the instructions of a check, and compare with the record (UPDATE=1 renews it)
+	@PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" GUNGRAUN_SAVE_SUMMARY=json GUNGRAUN_PARALLEL=auto KEYBOUND_UPDATE=$(UPDATE) $(CARGO) bench --locked --bench instructions
 
 check: fmt-check lint doc deny deploy-check test ## Everything a change must pass: format, lints, docs, licences and bans, deploy files, tests
 
@@ -94,6 +103,9 @@ need-nightly: need-rust
 # aws-lc, the cryptography below TLS and signatures, is C.
 need-cc:
 	@command -v $${CC:-cc} >/dev/null || { echo "A C compiler is missing: install gcc or clang (Debian: apt-get install build-essential)." >&2; exit 1; }
+
+need-valgrind:
+	@command -v valgrind >/dev/null || { echo "Counting instructions needs valgrind (Debian: apt-get install valgrind)." >&2; exit 1; }
 
 need-python:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3 is missing: install it (Debian: apt-get install python3 python3-venv)." >&2; exit 1; }
@@ -134,4 +146,10 @@ $(CARGO_FUZZ_STAMP):
 	@$(MAKE) --no-print-directory need-rust need-cc
 	@echo "building cargo-fuzz $(CARGO_FUZZ_VERSION) into $(TOOLS)/bin"
 	@$(CARGO) install --quiet --locked --root $(TOOLS) cargo-fuzz@$(CARGO_FUZZ_VERSION)
+	@touch $@
+
+$(GUNGRAUN_STAMP):
+	@$(MAKE) --no-print-directory need-rust need-cc
+	@echo "building gungraun-runner $(GUNGRAUN_VERSION) into $(TOOLS)/bin"
+	@$(CARGO) install --quiet --locked --root $(TOOLS) gungraun-runner@$(GUNGRAUN_VERSION)
 	@touch $@
