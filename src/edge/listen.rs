@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tonic::transport::server::Connected;
 
@@ -30,22 +30,59 @@ pub struct Connection {
 /// Where a worker takes its connections of one listener.
 #[derive(Clone)]
 pub struct Worker {
-    sender: mpsc::Sender<Connection>,
+    sender: mpsc::Sender<Accepted>,
     /// One reference for each live connection of the worker, of whatever listener, and one for each of its listeners.
     live: Arc<()>,
+}
+
+/// A connection that nobody reads yet. It belongs to no runtime: whose it is, is told of its bytes, and that is to be the worker.
+pub struct Accepted {
+    socket: Socket,
+    /// Where it must shake hands, and its place there.
+    door: Option<(Arc<Door>, Option<OwnedSemaphorePermit>)>,
+    live: Arc<()>,
+}
+
+enum Socket {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
 }
 
 impl Worker {
     /// The worker at the other end. `live` is the same for all its listeners.
     #[must_use]
-    pub fn new(sender: mpsc::Sender<Connection>, live: &Arc<()>) -> Self {
+    pub fn new(sender: mpsc::Sender<Accepted>, live: &Arc<()>) -> Self {
         Self { sender, live: Arc::clone(live) }
     }
+}
 
-    /// Gives it a connection; whether it is still there to take it.
-    async fn take(&self, stream: impl Stream + 'static) -> bool {
-        let connection = Connection { stream: Box::pin(stream), _live: Arc::clone(&self.live) };
-        self.sender.send(connection).await.is_ok()
+/// Opens the connections of one listener on the worker that they were given to, until there are no more to come.
+pub async fn open(mut accepted: mpsc::Receiver<Accepted>, opened: mpsc::Sender<Connection>) {
+    while let Some(Accepted { socket, door, live }) = accepted.recv().await {
+        let stream = match socket.open() {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::error!(%error, "a connection cannot be read");
+                continue;
+            }
+        };
+        match door {
+            Some(door) => shake_hands(door, stream, live, opened.clone()),
+            None => {
+                if opened.send(Connection { stream: Box::pin(stream), _live: live }).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Socket {
+    fn open(self) -> io::Result<Box<dyn StreamUnpin>> {
+        match self {
+            Self::Tcp(socket) => Ok(Box::new(TcpStream::from_std(socket)?)),
+            Self::Unix(socket) => Ok(Box::new(UnixStream::from_std(socket)?)),
+        }
     }
 }
 
@@ -77,16 +114,10 @@ impl AsyncWrite for Connection {
         self.stream.as_mut().poll_shutdown(cx)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.stream.as_mut().poll_write_vectored(cx, slices)
-    }
-
+    // No vectored writes: with them h2 writes each answer above 256 bytes with a call of its own to the system, without them it puts
+    // answers of up to 1,024 bytes, which ours are, together.
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        false
     }
 }
 
@@ -168,20 +199,17 @@ impl Listener {
                 }
             };
             let idlest = workers.iter().min_by_key(|worker| Arc::strong_count(&worker.live));
-            let Some(worker) = idlest.filter(|worker| !worker.sender.is_closed()) else { return };
-            match &door {
-                None => {
-                    if !worker.take(admitted).await {
-                        return;
-                    }
-                }
-                // It counts from now on: others are admitted while it shakes hands.
-                Some(door) => hand_over((Arc::clone(door), place), admitted, worker.clone()),
+            let Some(worker) = idlest else { return };
+            let door = door.as_ref().map(|door| (Arc::clone(door), place));
+            // It counts from now on: others are accepted while it shakes hands.
+            let accepted = Accepted { socket: admitted, door, live: Arc::clone(&worker.live) };
+            if worker.sender.send(accepted).await.is_err() {
+                return;
             }
         }
     }
 
-    async fn accept(&self) -> io::Result<Box<dyn StreamUnpin>> {
+    async fn accept(&self) -> io::Result<Socket> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
@@ -189,9 +217,9 @@ impl Listener {
                     // It is gone already, which its reader will find out; the next one must not wait for that.
                     tracing::debug!(%error, "a connection keeps its delay");
                 }
-                Ok(Box::new(stream))
+                stream.into_std().map(Socket::Tcp)
             }
-            Self::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
+            Self::Unix(listener) => listener.accept().await?.0.into_std().map(Socket::Unix),
         }
     }
 }
@@ -204,15 +232,20 @@ fn is_socket(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }
 
-/// A handshake must not hold up the next accept. The task is bounded by a timeout and owned by nobody: it ends by itself.
+/// A handshake must not hold up the next connection. The task is bounded by a timeout and owned by nobody: it ends by itself.
 #[allow(clippy::disallowed_methods, reason = "bounded by a timeout; its end is no event for the process")]
-fn hand_over((door, place): (Arc<Door>, Option<OwnedSemaphorePermit>), stream: Box<dyn StreamUnpin>, worker: Worker) {
+fn shake_hands(
+    (door, place): (Arc<Door>, Option<OwnedSemaphorePermit>),
+    stream: Box<dyn StreamUnpin>,
+    live: Arc<()>,
+    opened: mpsc::Sender<Connection>,
+) {
     tokio::spawn(async move {
         let admitted = door.admit(stream).await;
         drop(place);
         if let Some(stream) = admitted {
-            let taken = worker.take(stream).await;
-            tracing::debug!(taken, "a connection was handed to its worker");
+            let taken = opened.send(Connection { stream: Box::pin(stream), _live: live }).await.is_ok();
+            tracing::debug!(taken, "a connection has shaken hands");
         }
     });
 }

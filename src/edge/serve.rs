@@ -23,7 +23,7 @@ use crate::edge::gate::Gate;
 use crate::edge::health::Health;
 use crate::edge::jwks::Feeds;
 use crate::edge::keeper::Keeper;
-use crate::edge::listen::{BACKLOG, Connection, Listener, Worker};
+use crate::edge::listen::{self, Accepted, BACKLOG, Listener, Worker};
 use crate::edge::plain::PlainListener;
 use crate::edge::service::CheckService;
 use crate::edge::spent::memory::Memory;
@@ -41,8 +41,11 @@ const RESETS: usize = 65_536;
 /// Twice what Cedar needs to evaluate the deepest policy that a bundle may have.
 const WORKER_STACK: usize = 4 * 1024 * 1024;
 
-/// A worker looks at its sockets after so many steps at the latest. A step may be a judgement: 61, as is usual, would be 5 milliseconds.
-const LOOKS: u32 = 8;
+/// Checks that a worker judges before it sees to its sockets: with a signature to verify each, this takes a millisecond. Their answers are
+/// written at once, which saves most of the cost of writing.
+const TURNS: usize = 16;
+/// Steps of tasks, judgements among them, after which a worker looks at its sockets at the latest.
+const LOOKS: u32 = 32;
 
 /// Key sets fetched and not yet published.
 const KEY_NEWS: usize = 16;
@@ -265,9 +268,9 @@ fn workers(
     let mut ends = Vec::new();
     for _ in 0..count {
         let mut servers = Vec::new();
-        let (turns, live) = (Arc::new(Semaphore::new(1)), Arc::new(()));
+        let (turns, live) = (Arc::new(Semaphore::new(TURNS)), Arc::new(()));
         for (listener, senders) in config.listeners.check.iter().zip(&mut senders) {
-            let (sender, receiver) = mpsc::channel::<Connection>(BACKLOG);
+            let (sender, receiver) = mpsc::channel::<Accepted>(BACKLOG);
             senders.push(Worker::new(sender, &live));
             servers.push((router(listener, &turns), receiver));
         }
@@ -277,20 +280,32 @@ fn workers(
         ends.push(end);
         let builder = std::thread::Builder::new().name("keybound-worker".to_owned()).stack_size(WORKER_STACK);
         builder.spawn(move || {
-            runtime.block_on(join_all(servers.into_iter().map(|(router, receiver)| {
-                let incoming = tokio_stream::StreamExt::map(ReceiverStream::new(receiver), Ok::<_, io::Error>);
-                let mut stopped = stopped.clone();
-                router.serve_with_incoming_shutdown(incoming, async move {
-                    // An error means that the process is ending without a word: the same.
-                    let told = stopped.wait_for(|stop| *stop).await.is_ok();
-                    tracing::debug!(told, "a worker was told to end");
-                })
-            })));
+            let servers = servers.into_iter().map(|(router, accepted)| work(router, accepted, stopped.clone()));
+            runtime.block_on(join_all(servers));
             let told = ended.send(()).is_ok();
             tracing::debug!(told, "a worker has ended");
         })?;
     }
     Ok((senders, ends))
+}
+
+/// Serves the connections of one listener that a worker is given, until it is told to end.
+async fn work(router: Router, accepted: mpsc::Receiver<Accepted>, mut stopped: watch::Receiver<bool>) {
+    let (opened, incoming) = mpsc::channel(BACKLOG);
+    let incoming = tokio_stream::StreamExt::map(ReceiverStream::new(incoming), Ok::<_, io::Error>);
+    let served = router.serve_with_incoming_shutdown(incoming, async move {
+        // An error means that the process is ending without a word: the same.
+        let told = stopped.wait_for(|stop| *stop).await.is_ok();
+        tracing::debug!(told, "a worker was told to end");
+    });
+    tokio::pin!(served);
+    let ended = tokio::select! {
+        ended = &mut served => ended,
+        () = listen::open(accepted, opened) => served.await,
+    };
+    if let Err(error) = ended {
+        tracing::error!(%error, "a worker has failed");
+    }
 }
 
 /// SIGHUP: look at the files now.

@@ -34,8 +34,7 @@ struct Listener {
 }
 
 impl CheckService {
-    /// The service of the listener `point` on one worker. `in_flight` is shared by all listeners, `turns` by those of the worker: it
-    /// has one permit.
+    /// The service of the listener `point` on one worker. `in_flight` is shared by all listeners, `turns` by those of the worker.
     #[must_use]
     pub fn new(gate: Arc<Gate>, point: &str, in_flight: Arc<Semaphore>, turns: Arc<Semaphore>) -> Self {
         Self { listener: Arc::new(Listener { gate, point: point.to_owned(), in_flight, turns }) }
@@ -83,7 +82,7 @@ impl Listener {
         frame::answer(&answer)
     }
 
-    /// Checks are judged one after the other: the judgement does not pause, and a worker has one thread. Were each judged when it is
+    /// Checks are judged a few at a time: the judgement does not pause, and a worker has one thread. Were each judged when it is
     /// read, the worker would not look at its sockets until all of a burst are judged; `in_flight` would never see them wait, and
     /// those that it refuses would wait as long.
     async fn turn(&self) -> Option<SemaphorePermit<'_>> {
