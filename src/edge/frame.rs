@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use prost::Message;
-use prost::bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use prost::bytes::{Buf as _, Bytes, BytesMut};
 use tonic::body::Body;
 
 use crate::decision::denial::Denial;
@@ -77,15 +77,13 @@ fn length(read: &[u8]) -> Result<Option<usize>, Denial> {
 #[must_use]
 pub fn answer(message: &impl Message) -> http::Response<Body> {
     let length = message.encoded_len();
-    let mut bytes = BytesMut::with_capacity(length.saturating_add(PREFIX_BYTES));
-    bytes.put_u8(0);
+    // Written byte by byte in places, which a vector takes far faster than other buffers.
+    let mut bytes = Vec::with_capacity(length.saturating_add(PREFIX_BYTES));
+    bytes.push(0);
     // An answer of four GiB there is not; it would be read as broken.
-    bytes.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    // It has room for it: that is all that encoding asks for.
-    if message.encode(&mut bytes).is_err() {
-        bytes.clear();
-    }
-    let mut response = http::Response::new(Body::new(Answer { message: Some(bytes.freeze()), ended: false }));
+    bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+    message.encode_raw(&mut bytes);
+    let mut response = http::Response::new(Body::new(Answer { message: Some(bytes.into()), ended: false }));
     response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response
 }

@@ -1,4 +1,5 @@
-//! Verified tokens and certificates that were read, in this process: bounded by the memory they take; tokens each until it expires.
+//! Verified tokens and certificates that were read, in this process: bounded by the memory they take; tokens each until a while after
+//! it has expired.
 //!
 //! A flood of what is seen once does not drive out what is seen again: what is asked for often stays.
 
@@ -18,6 +19,10 @@ const ENTRY_BYTES: usize = 1_024;
 /// Certificates get this part of the memory: clients have one, and many tokens.
 const CERTIFICATES: u64 = 8;
 
+/// How much longer than it lives a token is remembered: clients go on with one that has expired, and need not cost a signature each
+/// time to be told so.
+const LATER_SECONDS: i64 = 300;
+
 /// Verified tokens, by SHA-256 of their text.
 pub struct Tokens(Cache<[u8; 32], Token, RandomState>);
 
@@ -34,7 +39,7 @@ struct UntilItEnds;
 
 impl Expiry<[u8; 32], Token> for UntilItEnds {
     fn expire_after_create(&self, _: &[u8; 32], token: &Token, _: Instant) -> Option<Duration> {
-        let left = token.signed.ends_at().saturating_sub(clock::now());
+        let left = token.signed.ends_at().saturating_add(LATER_SECONDS).saturating_sub(clock::now());
         Some(Duration::from_secs(u64::try_from(left).unwrap_or_default()))
     }
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 use super::{Confirmation, Issuer, IssuerRules, Issuers, Keyring, SignedToken, TokenType};
-use crate::decision::cedar;
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
 use crate::decision::jose::{Compact, Header, Map, NumericDate, Value, base64url_32};
@@ -84,15 +83,13 @@ fn signed(issuer: Arc<IssuerRules>, keys: Arc<Keyring>, claims: Map) -> Result<S
         client: ClientId { issuer: issuer.issuer.clone(), id: client },
         subject: identifier("sub", strict)?,
         token_id: identifier("jti", strict)?,
-        audience_set: cedar::texts(&audiences),
         audiences,
-        scope_set: cedar::texts(&scopes),
         scopes,
         expires: date(&claims, "exp")?.ok_or(Denial::TokenClaimMissing)?,
         issued: date(&claims, "iat")?.ok_or(Denial::TokenClaimMissing)?,
         not_before: date(&claims, "nbf")?,
         confirmation: confirmation(&claims)?,
-        declared: ArcSwapOption::empty(),
+        told: ArcSwapOption::empty(),
         issuer,
         keys,
         claims,

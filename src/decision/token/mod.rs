@@ -19,7 +19,7 @@ pub use known::{KnownTokens, verify};
 use arc_swap::ArcSwapOption;
 use cedar_policy_core::ast::Value;
 
-use crate::decision::cedar;
+use crate::decision::cedar::{self, Record};
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
 use crate::decision::jose::algorithm::AlgorithmSet;
@@ -119,23 +119,19 @@ pub struct SignedToken {
     token_id: Option<String>,
     audiences: Vec<String>,
     scopes: Vec<String>,
-    /// The same as Cedar has them.
-    scope_set: Value,
-    audience_set: Value,
     expires: NumericDate,
     issued: NumericDate,
     not_before: Option<NumericDate>,
     confirmation: Confirmation,
     claims: Map,
-    /// The claims that a schema declares, with that schema's list: they are read once for each.
-    declared: ArcSwapOption<(Arc<[ClaimSpec]>, Value)>,
+    /// What policies are told of it that does not change, with the list of claims that their schema declares: made once for each.
+    told: ArcSwapOption<(Arc<[ClaimSpec]>, Record)>,
 }
 
 /// A token that is good for this API now; its sender is not proven.
 pub struct VerifiedToken {
     signed: Arc<SignedToken>,
-    declared: Value,
-    lifetime_seconds: i64,
+    told: Arc<(Arc<[ClaimSpec]>, Record)>,
     waived: bool,
 }
 
@@ -170,15 +166,15 @@ impl SignedToken {
         if self.issued.ceil > latest || self.not_before.is_some_and(|date| date.ceil > latest) {
             return Err(Denial::TokenNotYetValid);
         }
-        let lifetime_seconds = self.expires.ceil.saturating_sub(self.issued.floor);
+        let lifetime_seconds = self.lifetime_seconds();
         let over = |ceiling: Option<i64>| ceiling.is_some_and(|ceiling| lifetime_seconds > ceiling);
         let over_api = over(api.max_token_lifetime_seconds);
         let waived = over_api && api.leniency.waives(Waiver::TokenLifetime, &self.client, now);
         if over(rules.max_lifetime_seconds) || (over_api && !waived) {
             return Err(Denial::TokenLifetimeExceeded);
         }
-        let declared = self.declared(specs)?;
-        Ok(VerifiedToken { signed: self, declared, lifetime_seconds, waived })
+        let told = self.told(specs)?;
+        Ok(VerifiedToken { signed: self, told, waived })
     }
 }
 
@@ -197,14 +193,27 @@ impl SignedToken {
         self.expires.floor.saturating_add(self.issuer.expiry_skew_seconds)
     }
 
-    fn declared(&self, specs: &Arc<[ClaimSpec]>) -> Result<Value, Denial> {
-        if let Some(known) = self.declared.load().as_deref().filter(|known| Arc::ptr_eq(&known.0, specs)) {
-            return Ok(known.1.clone());
+    fn told(&self, specs: &Arc<[ClaimSpec]>) -> Result<Arc<(Arc<[ClaimSpec]>, Record)>, Denial> {
+        if let Some(told) = self.told.load_full().filter(|told| Arc::ptr_eq(&told.0, specs)) {
+            return Ok(told);
         }
-        let read = claims::read(&self.claims, specs).map_err(|_| Denial::TokenClaimMalformed)?;
-        let value = cedar::record(read);
-        self.declared.store(Some(Arc::new((Arc::clone(specs), value.clone()))));
-        Ok(value)
+        let declared = claims::read(&self.claims, specs).map_err(|_| Denial::TokenClaimMalformed)?;
+        let mut record = Record::from([
+            cedar::pair("issuer", cedar::text(&self.issuer.issuer)),
+            cedar::pair("scopes", cedar::texts(&self.scopes)),
+            cedar::pair("audiences", cedar::texts(&self.audiences)),
+            cedar::pair("lifetime_seconds", Value::from(self.lifetime_seconds())),
+            cedar::pair("claims", cedar::record(declared)),
+        ]);
+        record.extend(self.subject.as_deref().map(|subject| cedar::pair("subject", cedar::text(subject))));
+        let told = Arc::new((Arc::clone(specs), record));
+        self.told.store(Some(Arc::clone(&told)));
+        Ok(told)
+    }
+
+    /// `exp − iat`, seconds.
+    fn lifetime_seconds(&self) -> i64 {
+        self.expires.ceil.saturating_sub(self.issued.floor)
     }
 }
 
@@ -233,22 +242,10 @@ impl VerifiedToken {
         self.signed.token_id.as_deref()
     }
 
-    /// `aud`.
-    #[must_use]
-    pub fn audiences(&self) -> &[String] {
-        &self.signed.audiences
-    }
-
     /// The scopes, each once.
     #[must_use]
     pub fn scopes(&self) -> &[String] {
         &self.signed.scopes
-    }
-
-    /// `exp − iat`, seconds.
-    #[must_use]
-    pub fn lifetime_seconds(&self) -> i64 {
-        self.lifetime_seconds
     }
 
     /// How long ago it was issued, seconds; 0 if `iat` is slightly ahead.
@@ -263,22 +260,10 @@ impl VerifiedToken {
         self.signed.confirmation
     }
 
-    /// The scopes, as a set.
+    /// What policies are told of it, but for its age.
     #[must_use]
-    pub fn scope_set(&self) -> &Value {
-        &self.signed.scope_set
-    }
-
-    /// The audiences, as a set.
-    #[must_use]
-    pub fn audience_set(&self) -> &Value {
-        &self.signed.audience_set
-    }
-
-    /// The claims that the schema declares, as a record.
-    #[must_use]
-    pub fn declared(&self) -> &Value {
-        &self.declared
+    pub fn told(&self) -> &Record {
+        &self.told.1
     }
 
     /// Whether an exception waived the API's ceiling on the lifetime.
