@@ -6,6 +6,8 @@
     clippy::indexing_slicing,
     clippy::as_conversions,
     clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
     missing_docs,
     reason = "a benchmark may stop at the first surprise"
 )]
@@ -24,7 +26,7 @@ use keybound::edge::wire;
 use prost::Message as _;
 use tonic::codegen::Bytes;
 use world::inside::Inside;
-use world::{Algorithm, Client, bound, dpop, garbage, now, party, token};
+use world::{Algorithm, Client, bound, dpop, garbage, now, token};
 
 fn allowed(decision: &Decision) {
     assert!(matches!(decision.verdict, Verdict::Allowed { .. }), "not an allow");
@@ -33,7 +35,7 @@ fn allowed(decision: &Decision) {
 fn whole(criterion: &mut Criterion) {
     let inside = Inside::new(1_000);
     let message = Bytes::from(bound(&token(Client::Certificate, Algorithm::Es256)));
-    let decided = |message: &Bytes| judge(&inside.snapshot, &inside.spent, "edge", Ok(message.clone()), now());
+    let decided = |message: &Bytes| judge(&inside.snapshot, &inside.spent, "edge", Ok(message), now());
     allowed(&decided(&message));
     let mut group = criterion.benchmark_group("judge");
     group.bench_function("certificate-bound, token seen", |bench| bench.iter(|| decided(black_box(&message))));
@@ -43,7 +45,7 @@ fn whole(criterion: &mut Criterion) {
         allowed(&decided(&Bytes::from(dpop(client, &token))));
         let fresh = || Bytes::from(dpop(client, &token));
         group.bench_function(name, |bench| {
-            bench.iter_batched(fresh, |message| decided(&message), BatchSize::SmallInput)
+            bench.iter_batched(fresh, |message| decided(&message), BatchSize::SmallInput);
         });
     }
     let unseen = || Bytes::from(bound(&token(Client::Certificate, Algorithm::Rs256)));
@@ -86,7 +88,6 @@ fn policies(criterion: &mut Criterion) {
         });
     }
     group.finish();
-    let _ = party();
 }
 
 criterion_group!(stages, whole, parts, policies);

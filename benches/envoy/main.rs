@@ -31,7 +31,6 @@ mod measure;
 mod report;
 mod spread;
 mod stand;
-#[allow(unused_imports, reason = "other benchmarks use the rest of it")]
 #[path = "../world/mod.rs"]
 mod world;
 

@@ -128,7 +128,7 @@ fn judge(ready: &'static Ready) -> (&'static Ready, Vec<Decision>) {
     let (gate, now) = (&ready.gate, NOW.load(Ordering::Relaxed));
     let judge = |message: &Bytes| {
         let snapshot = gate.snapshot.load();
-        gate::judge(&snapshot, &gate.spent, POINT, Ok(black_box(message.clone())), now)
+        gate::judge(&snapshot, &gate.spent, POINT, Ok(black_box(message.as_ref())), now)
     };
     (ready, ready.messages.iter().map(judge).collect())
 }

@@ -24,7 +24,6 @@
 mod counted;
 mod prepared;
 mod recorded;
-#[allow(unused_imports, reason = "other benchmarks use the rest of it")]
 #[path = "../world/mod.rs"]
 mod world;
 

@@ -48,15 +48,15 @@ impl Gate {
     pub fn check(&self, point: &str, message: Result<Bytes, Denial>, arrived: Instant) -> CheckResponse {
         // Nobody waits any more for what is late already.
         let message = if arrived.elapsed() > self.deadline { Err(Denial::FaultDeadline) } else { message };
-        let whole = || self.tell(point, arrived, self.decide(point, message));
+        let whole = || self.tell(point, arrived, self.decide(point, &message));
         let broken = || self.tell(point, arrived, Decision::refuse(Denial::FaultInternal));
         catch(whole).or_else(|| catch(broken)).unwrap_or_else(reply::defect)
     }
 
-    fn decide(&self, point: &str, message: Result<Bytes, Denial>) -> Decision {
+    fn decide(&self, point: &str, message: &Result<Bytes, Denial>) -> Decision {
         // One snapshot for the whole check.
         let snapshot = self.snapshot.load_full();
-        judge(&snapshot, &self.spent, point, message, (self.clock)())
+        judge(&snapshot, &self.spent, point, message.as_deref().map_err(|denial| *denial), (self.clock)())
     }
 
     /// Counts the decision, logs it and writes the answer.
@@ -97,8 +97,8 @@ fn catch<T>(work: impl FnOnce() -> T) -> Option<T> {
 
 /// Judges one CheckRequest at `now`, Unix seconds: everything between the bytes and the answer.
 #[must_use]
-pub fn judge(snapshot: &Snapshot, spent: &Memory, point: &str, message: Result<Bytes, Denial>, now: i64) -> Decision {
-    let read = message.as_ref().map_err(|denial| *denial).and_then(|message| wire::read(message));
+pub fn judge(snapshot: &Snapshot, spent: &Memory, point: &str, message: Result<&[u8], Denial>, now: i64) -> Decision {
+    let read = message.and_then(wire::read);
     let facts = match read.and_then(|raw| RequestFacts::new(point, &raw)) {
         Ok(facts) => facts,
         Err(denial) => return Decision::refuse(denial),

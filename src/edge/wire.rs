@@ -43,7 +43,6 @@ struct Reader<'a> {
     /// `header_map` was there, empty or not.
     has_list: bool,
     hints: usize,
-    doubled_value: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -128,7 +127,9 @@ impl<'a> Reader<'a> {
             }
             Ok(())
         })?;
-        self.doubled_value |= !value.is_empty() && !raw_value.is_empty();
+        if !value.is_empty() && !raw_value.is_empty() {
+            return Err(Denial::RequestMalformed);
+        }
         self.raw.headers.push((key, if value.is_empty() { raw_value } else { value }));
         Ok(())
     }
@@ -162,7 +163,7 @@ impl<'a> Reader<'a> {
 
     fn finish(self) -> Result<RawRequest<'a>, Denial> {
         // Envoy fills one of the two forms, `header_map` with `encode_raw_headers`; both at once could disagree.
-        if !self.has_http || (self.has_map && self.has_list) || self.doubled_value {
+        if !self.has_http || (self.has_map && self.has_list) {
             return Err(Denial::RequestMalformed);
         }
         if self.hints > 1 { Err(Denial::RequestHeaderRepeated) } else { Ok(self.raw) }

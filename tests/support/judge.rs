@@ -73,8 +73,8 @@ pub fn judge_under(snapshot: &Snapshot, request: &Request, encoding: Encoding, m
 
 /// The decision alone, before anybody is told of it.
 pub fn decide(snapshot: &Snapshot, request: &Request, encoding: Encoding, memory: &Memory, now: i64) -> Decision {
-    let message = Ok(encode(request, encoding).into());
-    gate::judge(snapshot, &memory.spent, request.point, message, now)
+    let message = encode(request, encoding);
+    gate::judge(snapshot, &memory.spent, request.point, Ok(&message), now)
 }
 
 fn upstream() -> Upstream {

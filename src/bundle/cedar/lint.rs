@@ -50,31 +50,32 @@ impl<'a> Names<'a> {
         self.vocabulary.check(written, findings);
         for literal in literals {
             let id = literal.id().unescaped().to_owned();
-            let at = findings.offset(place(written, &literal));
+            // Looked for only where there is something to say: it reads the file up to there.
+            let at = |findings: &Findings<'_>| findings.offset(place(written, &literal));
             match literal.type_name().to_string().as_str() {
                 "Api" => {
                     if let Some(apis) = self.apis.as_ref().filter(|apis| !apis.contains(id.as_str())) {
                         let mut known: Vec<&str> = apis.iter().copied().collect();
                         known.sort_unstable();
                         let remedy = did_you_mean(&id, known.into_iter());
-                        findings.error(at, format!("there is no API `{id}` in apis.yaml"), remedy);
+                        findings.error(at(findings), format!("there is no API `{id}` in apis.yaml"), remedy);
                     }
                 }
-                "Client" => self.check_client(&id, at, findings),
+                "Client" => self.check_client(&id, &at, findings),
                 "Anonymous" if id != "anonymous" => {
-                    findings.error(at, "nobody is this Anonymous", "write `principal is Anonymous`");
+                    findings.error(at(findings), "nobody is this Anonymous", "write `principal is Anonymous`");
                 }
                 _ => {}
             }
         }
     }
 
-    fn check_client(&self, id: &str, at: Position, findings: &mut Findings<'_>) {
+    fn check_client(&self, id: &str, at: &dyn Fn(&Findings<'_>) -> Position, findings: &mut Findings<'_>) {
         let named = id.split_once('#').filter(|(issuer, _)| self.issuers.contains(issuer));
         let Some((issuer, client)) = named else {
             let issuer = self.issuers.first().copied().unwrap_or("https://issuer");
             findings.error(
-                at,
+                at(findings),
                 format!("no client is named `{id}`"),
                 format!("write Client::\"issuer#client id\", such as Client::\"{issuer}#robot\"; ids are unique only within their issuer"),
             );
@@ -83,7 +84,7 @@ impl<'a> Names<'a> {
         let client = ClientId { issuer: issuer.to_owned(), id: client.to_owned() };
         if !self.any_client && self.clients.is_some_and(|clients| !clients.contains_key(&client)) {
             findings.error(
-                at,
+                at(findings),
                 format!("client `{}` of `{issuer}` is not in clients.yaml", client.id),
                 "register it, or correct the name",
             );

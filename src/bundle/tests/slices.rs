@@ -169,5 +169,5 @@ fn check(schema: &ReadSchema, entities: &Entities, texts: &[String], about: Abou
 
 /// Forbids with an even number of letters: as good as any choice.
 fn is_guardrail(policy: &Policy) -> bool {
-    policy.effect() == Effect::Forbid && policy.to_string().len() % 2 == 0
+    policy.effect() == Effect::Forbid && policy.to_string().len().is_multiple_of(2)
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use cedar_policy::{ActionConstraint, Effect, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
 use cedar_policy_core::ast::{self, EntityType, EntityUID, Expr};
 use cedar_policy_core::entities::{Entities, NoEntitiesSchema, TCComputation};
+use cedar_policy_core::est;
 use cedar_policy_core::extensions::Extensions;
 
 use super::DecidingPolicy;
@@ -105,23 +106,25 @@ impl PolicyIndex {
         let candidates: Vec<_> = policies.iter().map(|authored| (authored, Arc::new(candidate(authored)))).collect();
         // Whichever is asked, a set that Cedar refuses is refused.
         let whole = Whole::new(&candidates, entities)?;
-        let mut index = Lookup::default();
+        let mut sorted = Vec::new();
         for (action, groups) in actions {
             let uids = core::iter::once(action).chain(groups);
             let own = uids.filter_map(|uid| entities.get(uid)).map(|entity| entity.as_ref().clone());
-            let mut sorted = ActionPolicies {
+            sorted.push(ActionPolicies {
                 action: Arc::new(action.as_ref().clone()),
                 entities: gathered(own)?,
                 anywhere: ByPrincipal::default(),
                 at: Lookup::default(),
-            };
-            for (authored, candidate) in &candidates {
-                if applies(&authored.policy, action, groups) {
-                    sorted.add(&authored.policy, candidate);
-                }
-            }
-            index.insert(action.id().unescaped().to_owned(), sorted);
+            });
         }
+        for (authored, candidate) in &candidates {
+            let constraint = authored.policy.action_constraint();
+            let fitting =
+                actions.iter().zip(&mut sorted).filter(|((action, groups), _)| applies(&constraint, action, groups));
+            fitting.for_each(|(_, sorted)| sorted.add(&authored.policy, candidate));
+        }
+        let named = actions.iter().map(|(action, _)| action.id().unescaped().to_owned());
+        let index = named.zip(sorted).collect();
         Ok(Self { actions: index, claims: claims.into(), whole: (evaluation == Evaluation::Whole).then_some(whole) })
     }
 
@@ -180,8 +183,8 @@ fn candidate(authored: &AuthoredPolicy) -> Candidate {
         ResourceConstraint::Is(kind) => super::estate::API.as_ref() == Some(kind.as_ref()),
         ResourceConstraint::In(_) | ResourceConstraint::IsIn(..) => false,
     };
-    let unplaced = without_places(policy);
-    let written: &ast::Policy = unplaced.as_ref().unwrap_or(policy).as_ref();
+    let unplaced = without_places(policy.as_ref());
+    let written: &ast::Policy = unplaced.as_ref().unwrap_or_else(|| policy.as_ref());
     let condition = if found_by_scope { written.non_scope_constraints().cloned() } else { Some(written.condition()) };
     Candidate {
         name: Arc::new(DecidingPolicy { id: policy.id().to_string(), reason: authored.reason.clone() }),
@@ -192,8 +195,8 @@ fn candidate(authored: &AuthoredPolicy) -> Candidate {
 }
 
 /// The policy without the places in the text that each part of it comes from: the evaluator would hand them on with every value.
-fn without_places(policy: &Policy) -> Option<Policy> {
-    Policy::from_json(Some(policy.id().clone()), policy.to_json().ok()?).ok()
+fn without_places(policy: &ast::Policy) -> Option<ast::Policy> {
+    est::Policy::from(policy.clone()).try_into_ast_policy(Some(policy.id().clone())).ok()
 }
 
 /// Entities whose ancestors are all named already.
@@ -203,10 +206,10 @@ pub(super) fn gathered(entities: impl IntoIterator<Item = ast::Entity>) -> Resul
         .map_err(|error| IndexRefused(error.to_string()))
 }
 
-fn applies(policy: &Policy, action: &EntityUid, groups: &[EntityUid]) -> bool {
-    match policy.action_constraint() {
+fn applies(constraint: &ActionConstraint, action: &EntityUid, groups: &[EntityUid]) -> bool {
+    match constraint {
         ActionConstraint::Any => true,
-        ActionConstraint::Eq(only) => only == *action,
+        ActionConstraint::Eq(only) => only == action,
         ActionConstraint::In(list) => list.iter().any(|uid| uid == action || groups.contains(uid)),
     }
 }

@@ -125,13 +125,16 @@ pub struct SignedToken {
     confirmation: Confirmation,
     claims: Map,
     /// What policies are told of it that does not change, with the list of claims that their schema declares: made once for each.
-    told: ArcSwapOption<(Arc<[ClaimSpec]>, Record)>,
+    told: ArcSwapOption<Told>,
 }
+
+/// The claims that a schema declares, and what its policies are told of a token.
+type Told = (Arc<[ClaimSpec]>, Record);
 
 /// A token that is good for this API now; its sender is not proven.
 pub struct VerifiedToken {
     signed: Arc<SignedToken>,
-    told: Arc<(Arc<[ClaimSpec]>, Record)>,
+    told: Arc<Told>,
     waived: bool,
 }
 
@@ -193,7 +196,7 @@ impl SignedToken {
         self.expires.floor.saturating_add(self.issuer.expiry_skew_seconds)
     }
 
-    fn told(&self, specs: &Arc<[ClaimSpec]>) -> Result<Arc<(Arc<[ClaimSpec]>, Record)>, Denial> {
+    fn told(&self, specs: &Arc<[ClaimSpec]>) -> Result<Arc<Told>, Denial> {
         if let Some(told) = self.told.load_full().filter(|told| Arc::ptr_eq(&told.0, specs)) {
             return Ok(told);
         }

@@ -56,7 +56,7 @@ fn fields<'a>(raw: &RawRequest<'a>) -> Read<'a> {
 
 fn agree(bytes: &[u8]) {
     let message = CheckRequest::decode(bytes);
-    let theirs = message.as_ref().map_err(|_| Denial::RequestMalformed).and_then(|message| decoded(message));
+    let theirs = message.as_ref().map_err(|_| Denial::RequestMalformed).and_then(decoded);
     let ours = read(bytes);
     assert_eq!(
         ours.as_ref().map(fields).map_err(|denial| *denial),
