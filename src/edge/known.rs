@@ -19,8 +19,8 @@ const ENTRY_BYTES: usize = 1_024;
 /// Certificates get this part of the memory: clients have one, and many tokens.
 const CERTIFICATES: u64 = 8;
 
-/// How much longer than it lives a token is remembered: clients go on with one that has expired, and need not cost a signature each
-/// time to be told so.
+/// How much longer than it lives a token is remembered, and how long one that had expired before: clients go on with it, and need not
+/// cost a signature each time to be told so.
 const LATER_SECONDS: i64 = 300;
 
 /// Verified tokens, by SHA-256 of their text.
@@ -39,7 +39,7 @@ struct UntilItEnds;
 
 impl Expiry<[u8; 32], Token> for UntilItEnds {
     fn expire_after_create(&self, _: &[u8; 32], token: &Token, _: Instant) -> Option<Duration> {
-        let left = token.signed.ends_at().saturating_add(LATER_SECONDS).saturating_sub(clock::now());
+        let left = token.signed.ends_at().saturating_sub(clock::now()).max(0).saturating_add(LATER_SECONDS);
         Some(Duration::from_secs(u64::try_from(left).unwrap_or_default()))
     }
 }
