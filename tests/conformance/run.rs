@@ -8,7 +8,7 @@ use crate::expect::{allow, outcome_in_full};
 use crate::family::{FAMILIES, Family};
 use crate::invariants;
 use crate::row::{Envoy, Row, Sending};
-use crate::support::{Encoding, Good, Memory, NOW, Outcome, judge};
+use crate::support::{Encoding, Good, Memory, NOW, Outcome, judge, judge_under};
 
 /// Counts of one family.
 struct Count {
@@ -85,13 +85,14 @@ impl<'r> Judging<'r> {
 
     fn run(mut self) -> Vec<String> {
         let (proofs, share_percent) = self.row.room;
-        let mut memory = Memory::new(proofs, share_percent);
+        let (mut memory, mut other) = (Memory::new(proofs, share_percent), Memory::new(proofs, share_percent));
         let mut seen: Vec<Outcome> = Vec::new();
         let mut last = None;
         for (index, step) in self.row.steps.iter().enumerate() {
             let now = NOW + step.after;
             if let Some(lost) = step.lost {
                 memory.forget(NOW + lost);
+                other.forget(NOW + lost);
             }
             let request = match (&step.send, last.take()) {
                 (Sending::Made(make), _) => {
@@ -106,6 +107,12 @@ impl<'r> Judging<'r> {
             if !step.expect.is(&outcome) {
                 let (expected, actual) = (step.expect.in_full(), outcome_in_full(&outcome));
                 self.report(index, &format!("\n    expected {expected}\n    actual   {actual}"));
+            }
+            // Whichever way policies are asked.
+            let whole = judge_under(&request.setting.whole(), &request, self.encoding, &other, now);
+            if (whole.code, whole.status, &whole.challenge) != (outcome.code, outcome.status, &outcome.challenge) {
+                let (whole, actual) = (outcome_in_full(&whole), outcome_in_full(&outcome));
+                self.report(index, &format!("\n    all policies {whole}\n    the indexed  {actual}"));
             }
             for broken in invariants::broken(&request, &outcome) {
                 self.report(index, &broken);

@@ -75,6 +75,18 @@ impl Setting {
         Arc::clone(snapshots.entry(self).or_insert_with(|| Arc::new(self.build())))
     }
 
+    /// The same, but that policies are all asked by Cedar's own authorizer. Built once.
+    pub fn whole(self) -> Arc<Snapshot> {
+        static SNAPSHOTS: LazyLock<Mutex<HashMap<Setting, Arc<Snapshot>>>> = LazyLock::new(Mutex::default);
+        let mut snapshots = SNAPSHOTS.lock().expect("no panic while building");
+        let build = || {
+            let bundle = Arc::new(Bundle { policies: policies(Evaluation::Whole), ..bundle_of(apis()) });
+            let snapshot = self.build();
+            Arc::new(Snapshot { bundle: snapshot.bundle.as_ref().map(|_| bundle), ..snapshot })
+        };
+        Arc::clone(snapshots.entry(self).or_insert_with(build))
+    }
+
     /// A snapshot of its own, for a test that changes it.
     pub fn build(self) -> Snapshot {
         let (tokens, proofs) = self.algorithms();
