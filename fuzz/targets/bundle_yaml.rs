@@ -3,6 +3,7 @@
 
 use keybound::bundle::{Files, Surroundings, load};
 use keybound::decision::jose::algorithm::AlgorithmSet;
+use keybound::decision::policy::Evaluation;
 use keybound::decision::token::{IssuerRules, TokenType};
 use keybound_fuzz::support::NOW;
 use libfuzzer_sys::fuzz_target;
@@ -23,7 +24,8 @@ fuzz_target!(|data: &[u8]| {
     let files = rest.map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
     let Ok(files) = Files::new(files.chain([(name.to_owned(), data.to_vec())])) else { return };
     let issuers = ["https://as.example.com", "https://partner-as.example.net"].map(rules);
-    let surroundings = Surroundings { issuers: &issuers, fapi2: false, certificates: true, evaluation: Evaluation::Indexed, now: NOW };
+    let evaluation = Evaluation::Indexed;
+    let surroundings = Surroundings { issuers: &issuers, fapi2: false, certificates: true, evaluation, now: NOW };
     if let Err(problems) = load(&files, &surroundings) {
         assert!(!problems.is_empty(), "refused without a word");
         let lines = data.split(|byte| *byte == b'\n').count();
