@@ -60,7 +60,7 @@ impl PolicyIndex {
         );
         match self.whole() {
             None => evaluate(policies, request, principal, resource, asked),
-            Some(whole) => Some(whole.ask(request, &with(&whole.entities, [principal, resource])?, asked)),
+            Some(whole) => whole.ask(request, &with(&whole.entities, [principal, resource])?, asked),
         }
     }
 }

@@ -42,16 +42,19 @@ impl Whole {
         })
     }
 
-    /// What Cedar says: of the satisfied policies those that decide, and those that errored.
-    pub(super) fn ask(&self, request: ast::Request, entities: &Entities, asked: Asked) -> Answer<'_> {
+    /// What Cedar says: of the satisfied policies those that decide, and those that errored. `None`, a denial, if it names one that is
+    /// not ours: a forbid or an error that got lost would allow.
+    pub(super) fn ask(&self, request: ast::Request, entities: &Entities, asked: Asked) -> Option<Answer<'_>> {
         let set = if asked == Asked::Guardrails { &self.guardrails } else { &self.all };
         let response = Authorizer::new().is_authorized(request, set.as_ref(), entities);
         let find = |id: &ast::PolicyID| self.candidates.get(id).map(AsRef::as_ref);
         let errored = response.diagnostics.errors.iter();
-        Answer {
-            satisfied: response.diagnostics.reason.iter().filter_map(find).collect(),
-            errored: errored.filter_map(|AuthorizationError::PolicyEvaluationError { id, .. }| find(id)).collect(),
-        }
+        Some(Answer {
+            satisfied: response.diagnostics.reason.iter().map(find).collect::<Option<_>>()?,
+            errored: errored
+                .map(|AuthorizationError::PolicyEvaluationError { id, .. }| find(id))
+                .collect::<Option<_>>()?,
+        })
     }
 }
 
