@@ -16,6 +16,7 @@ use keybound::decision::facts::{RawRequest, RequestFacts};
 use keybound::decision::{Decision, Examined, Proven, Verdict, examine};
 use keybound::edge::gate::{self, Gate};
 use keybound::edge::jwks::Wanted;
+use keybound::edge::reply::CheckResponse;
 use keybound::edge::spent::memory::Memory;
 use keybound::operator::check::prepare;
 use keybound::telemetry::log;
@@ -61,7 +62,7 @@ fn ready(case: Case) -> &'static Ready {
     // The first check of a process fills more than the memory of tokens.
     for before in case.before() {
         let before = ready.gate.check(POINT, Ok(before.into()), Instant::now());
-        must_say(&before.encode_to_vec(), case.code());
+        must_say(before.encoded(), case.code());
     }
     Box::leak(Box::new(ready))
 }
@@ -91,9 +92,9 @@ fn garbage() -> &'static Ready {
     ready(Case::Garbage)
 }
 
-fn answered((ready, answers): (&'static Ready, [Vec<u8>; CHECKS])) {
+fn answered((ready, answers): (&'static Ready, [CheckResponse; CHECKS])) {
     for answer in &answers {
-        must_say(answer, ready.code);
+        must_say(answer.encoded(), ready.code);
     }
 }
 
@@ -104,10 +105,10 @@ fn answered((ready, answers): (&'static Ready, [Vec<u8>; CHECKS])) {
 #[bench::dpop_eddsa(dpop_eddsa())]
 #[bench::never_seen_rs256(never_seen_rs256())]
 #[bench::garbage(garbage())]
-fn whole(ready: &'static Ready) -> (&'static Ready, [Vec<u8>; CHECKS]) {
+fn whole(ready: &'static Ready) -> (&'static Ready, [CheckResponse; CHECKS]) {
     let answers = std::array::from_fn(|number| {
         let message = black_box(ready.messages[number].clone());
-        ready.gate.check(POINT, Ok(message), Instant::now()).encode_to_vec()
+        ready.gate.check(POINT, Ok(message), Instant::now())
     });
     (ready, black_box(answers))
 }

@@ -153,15 +153,16 @@ pub struct IdentityHeaders {
     pub decision: Option<String>,
 }
 
+impl IdentityHeaders {
+    /// The names that are used unless others are written.
+    pub const USUAL: [&str; 5] =
+        ["x-keybound-issuer", "x-keybound-client", "x-keybound-subject", "x-keybound-proof", "x-keybound-decision"];
+}
+
 impl Default for IdentityHeaders {
     fn default() -> Self {
-        Self {
-            issuer: Some("x-keybound-issuer".to_owned()),
-            client: Some("x-keybound-client".to_owned()),
-            subject: Some("x-keybound-subject".to_owned()),
-            proof: Some("x-keybound-proof".to_owned()),
-            decision: Some("x-keybound-decision".to_owned()),
-        }
+        let [issuer, client, subject, proof, decision] = Self::USUAL.map(|name| Some(name.to_owned()));
+        Self { issuer, client, subject, proof, decision }
     }
 }
 
@@ -198,7 +199,7 @@ impl Default for Limits {
 pub struct Log {
     /// The least severe level that is written.
     pub level: Level,
-    /// How many of the allowed requests are logged, in percent; denials always are.
+    /// How many of the allowed requests are logged, in percent; denials always are, but of those that are `fault_overloaded` one in 256.
     #[schemars(range(min = 0, max = 100))]
     pub allow_sample_percent: u8,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tonic::codegen::Bytes;
+use prost::bytes::Bytes;
 
 use crate::config::Upstream;
 use crate::decision::denial::Denial;
@@ -13,9 +13,9 @@ use crate::decision::facts::RequestFacts;
 use crate::decision::snapshot::Snapshot;
 use crate::decision::{Decision, Examined, Verdict, examine};
 use crate::edge::jwks::Wanted;
-use crate::edge::proto::CheckResponse;
+use crate::edge::reply::CheckResponse;
 use crate::edge::spent::memory::Memory;
-use crate::edge::{reply, wire};
+use crate::edge::{random, reply, wire};
 use crate::telemetry::log;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::{DecisionId, DecisionRecord};
@@ -66,11 +66,11 @@ impl Gate {
             // The caller may have given up already; an answer that late must not allow.
             decision = Decision::refuse(Denial::FaultDeadline);
         }
-        let mut random = [0; 16];
         // Without random bytes the id is all zeros: the answer stands, only its name is lost.
-        if aws_lc_rs::rand::fill(&mut random).is_err() {
+        let random = random::sixteen().unwrap_or_else(|| {
             tracing::error!("no random bytes for a decision id");
-        }
+            [0; 16]
+        });
         self.ask_for_keys(&decision);
         let record = DecisionRecord::new(DecisionId::new(random), point, took, &decision);
         self.metrics.decided(&record);
@@ -122,6 +122,7 @@ pub fn judge(snapshot: &Snapshot, spent: &Memory, point: &str, message: Result<&
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+    use prost::Message as _;
     use tracing::{Event, Metadata, span};
 
     use super::*;
@@ -129,7 +130,7 @@ mod tests {
     use crate::decision::certificate::{CertificateRules, CertificateSource, ChainTrust};
     use crate::decision::jose::algorithm::AlgorithmSet;
     use crate::decision::token::Issuers;
-    use crate::edge::proto::check_response::HttpResponse;
+    use crate::edge::proto::{self, check_response::HttpResponse};
 
     fn gate(clock: fn() -> i64) -> Gate {
         let snapshot = Snapshot {
@@ -162,6 +163,7 @@ mod tests {
 
     /// Status of the gRPC answer and of the HTTP answer, and the number of fields of the metadata.
     fn denied(answer: &CheckResponse) -> (i32, i32, usize) {
+        let answer = proto::CheckResponse::decode(answer.encoded()).unwrap();
         let Some(HttpResponse::DeniedResponse(denied)) = &answer.http_response else { panic!("not a denial") };
         let metadata = answer.dynamic_metadata.as_ref().map_or(0, |metadata| metadata.fields.len());
         (answer.status.as_ref().unwrap().code, denied.status.as_ref().unwrap().code, metadata)

@@ -17,7 +17,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::decision::snapshot::Snapshot;
 use crate::edge::clock;
-use crate::edge::service::CheckService;
+use crate::edge::service;
 use crate::edge::spent::memory::Memory;
 use crate::telemetry::metrics::Metrics;
 
@@ -140,8 +140,7 @@ impl Health {
             if news {
                 let status = if now.is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };
                 reporter.set_service_status("", status).await;
-                let name = <CheckService as tonic::server::NamedService>::NAME;
-                reporter.set_service_status(name, status).await;
+                reporter.set_service_status(service::NAME, status).await;
                 let why = now.as_ref().err();
                 let seconds_left = why.and_then(NotReady::seconds_left);
                 tracing::info!(ready = now.is_ok(), why = why.map(ToString::to_string), seconds_left, "readiness");

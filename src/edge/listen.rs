@@ -12,7 +12,6 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tonic::transport::server::Connected;
 
 use crate::config::ListenAddress;
 use crate::edge::door::Door;
@@ -56,24 +55,23 @@ impl Worker {
     }
 }
 
-/// Opens the connections of one listener on the worker that they were given to, until there are no more to come.
-pub async fn open(mut accepted: mpsc::Receiver<Accepted>, opened: mpsc::Sender<Connection>) {
-    while let Some(Accepted { socket, door, live }) = accepted.recv().await {
+impl Accepted {
+    /// Opens the connection on the worker that it was given to, with a handshake if it must have one; `None` if there is none to serve.
+    pub async fn open(self) -> Option<Connection> {
+        let Self { socket, door, live } = self;
         let stream = match socket.open() {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::error!(%error, "a connection cannot be read");
-                continue;
+                return None;
             }
         };
-        match door {
-            Some(door) => shake_hands(door, stream, live, opened.clone()),
-            None => {
-                if opened.send(Connection { stream: Box::pin(stream), _live: live }).await.is_err() {
-                    return;
-                }
-            }
-        }
+        let stream: Pin<Box<dyn Stream>> = match door {
+            // Its place is free again when the handshake is over.
+            Some((door, _place)) => Box::pin(door.admit(stream).await?),
+            None => Box::pin(stream),
+        };
+        Some(Connection { stream, _live: live })
     }
 }
 
@@ -88,12 +86,6 @@ impl Socket {
 
 trait Stream: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Stream for T {}
-
-impl Connected for Connection {
-    type ConnectInfo = ();
-
-    fn connect_info(&self) {}
-}
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -230,22 +222,4 @@ impl<T: Stream + Unpin> StreamUnpin for T {}
 fn is_socket(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt as _;
     std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
-}
-
-/// A handshake must not hold up the next connection. The task is bounded by a timeout and owned by nobody: it ends by itself.
-#[allow(clippy::disallowed_methods, reason = "bounded by a timeout; its end is no event for the process")]
-fn shake_hands(
-    (door, place): (Arc<Door>, Option<OwnedSemaphorePermit>),
-    stream: Box<dyn StreamUnpin>,
-    live: Arc<()>,
-    opened: mpsc::Sender<Connection>,
-) {
-    tokio::spawn(async move {
-        let admitted = door.admit(stream).await;
-        drop(place);
-        if let Some(stream) = admitted {
-            let taken = opened.send(Connection { stream: Box::pin(stream), _live: live }).await.is_ok();
-            tracing::debug!(taken, "a connection has shaken hands");
-        }
-    });
 }

@@ -4,6 +4,7 @@
 //! and leaves through [`reply`]. [`keeper`] publishes what decisions read; [`health`] says whether to ask at all.
 
 pub mod clock;
+pub mod connection;
 pub mod door;
 pub mod fetch;
 pub mod files;
@@ -19,8 +20,10 @@ pub mod patience;
 pub mod plain;
 pub mod proto;
 pub mod public;
+mod random;
 pub mod reply;
 pub mod serve;
 pub mod service;
 pub mod spent;
 pub mod wire;
+pub mod writer;

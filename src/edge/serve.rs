@@ -12,9 +12,7 @@ use futures_util::future::{join_all, select_all};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Server;
-use tonic::transport::server::Router;
+use tonic::service::Routes;
 
 use crate::config::{CheckListener, Config, Limits, ListenAddress};
 use crate::decision::snapshot::Snapshot;
@@ -23,21 +21,15 @@ use crate::edge::gate::Gate;
 use crate::edge::health::Health;
 use crate::edge::jwks::Feeds;
 use crate::edge::keeper::Keeper;
-use crate::edge::listen::{self, Accepted, BACKLOG, Listener, Worker};
+use crate::edge::listen::{Accepted, BACKLOG, Listener, Worker};
 use crate::edge::plain::PlainListener;
-use crate::edge::service::CheckService;
+use crate::edge::service::Services;
 use crate::edge::spent::memory::Memory;
-use crate::edge::{clock, proto, public};
+use crate::edge::{clock, connection, proto, public};
 use crate::telemetry::metrics::Metrics;
 
 /// After the drain, how long work in flight may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// Room for Envoy's bursts: one check's headers fit many times.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
-/// Checks that Envoy gives up (its timeout) come as resets; a burst of them must not end the connection for the others.
-const RESETS: usize = 65_536;
-
 /// Twice what Cedar needs to evaluate the deepest policy that a bundle may have.
 const WORKER_STACK: usize = 4 * 1024 * 1024;
 
@@ -96,6 +88,7 @@ async fn run(file: &Path, config: Arc<Config>, mut keeper: Keeper, metrics: Arc<
     let (reporter, grpc_health) = tonic_health::server::health_reporter();
     // tonic-health says SERVING of itself before anybody knows.
     reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+    let grpc_health = Routes::new(grpc_health);
     let listeners = bind(&config).await?;
     let probes = plain("probes", config.listeners.probes).await?;
     let public = plain("public", config.listeners.public).await?;
@@ -103,8 +96,8 @@ async fn run(file: &Path, config: Arc<Config>, mut keeper: Keeper, metrics: Arc<
     let in_flight = Arc::new(Semaphore::new(config.limits.in_flight));
     let (senders, workers) = workers(&config, &stopped, |listener: &CheckListener, turns: &Arc<Semaphore>| {
         let (gate, in_flight, turns) = (Arc::clone(&gate), Arc::clone(&in_flight), Arc::clone(turns));
-        let check = CheckService::new(gate, &listener.name, in_flight, turns);
-        router(&config.limits, check, listener.reflection).add_service(grpc_health.clone())
+        let others = others(&grpc_health, listener.reflection);
+        Services::new(gate, &listener.name, in_flight, turns, others)
     })?;
     let listening = addresses(&config, &listeners, &doors, probes.as_ref(), public.as_ref());
     let (version, config_file, revision) = (env!("CARGO_PKG_VERSION"), file.display(), keeper.revision());
@@ -236,22 +229,17 @@ async fn serve_plain(name: &str, listener: Option<TcpListener>, routes: axum::Ro
     }
 }
 
-fn router(limits: &Limits, check: CheckService, reflection: bool) -> Router {
-    // Above the bound on work in flight: a check over the bound must reach us and be denied, not be refused as a stream.
-    let streams = u32::try_from(limits.in_flight).unwrap_or(u32::MAX).saturating_mul(4).max(4096);
+/// The services beside ours: these, and reflection if it is wanted.
+fn others(routes: &Routes, reflection: bool) -> Routes {
     let reflection = reflection.then(|| {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTOR)
             .build_v1()
     });
-    Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(streams)
-        .http2_max_pending_accept_reset_streams(Some(RESETS))
-        .http2_max_local_error_reset_streams(Some(RESETS))
-        .add_service(check)
-        .add_optional_service(reflection.and_then(Result::ok))
+    match reflection {
+        Some(Ok(reflection)) => routes.clone().add_service(reflection),
+        Some(Err(_)) | None => routes.clone(),
+    }
 }
 
 /// For each listener, the senders to every worker; and for each worker, what tells that it has ended.
@@ -261,7 +249,7 @@ type Workers = (Vec<Vec<Worker>>, Vec<oneshot::Receiver<()>>);
 fn workers(
     config: &Config,
     stopped: &watch::Receiver<bool>,
-    router: impl Fn(&CheckListener, &Arc<Semaphore>) -> Router,
+    services: impl Fn(&CheckListener, &Arc<Semaphore>) -> Services,
 ) -> Result<Workers, Ended> {
     let count = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let mut senders: Vec<Vec<Worker>> = config.listeners.check.iter().map(|_| Vec::new()).collect();
@@ -272,40 +260,22 @@ fn workers(
         for (listener, senders) in config.listeners.check.iter().zip(&mut senders) {
             let (sender, receiver) = mpsc::channel::<Accepted>(BACKLOG);
             senders.push(Worker::new(sender, &live));
-            servers.push((router(listener, &turns), receiver));
+            servers.push((services(listener, &turns), receiver));
         }
-        let stopped = stopped.clone();
+        let (stopped, http) = (stopped.clone(), connection::http(&config.limits));
         let runtime = tokio::runtime::Builder::new_current_thread().event_interval(LOOKS).enable_all().build()?;
         let (ended, end) = oneshot::channel();
         ends.push(end);
         let builder = std::thread::Builder::new().name("keybound-worker".to_owned()).stack_size(WORKER_STACK);
         builder.spawn(move || {
-            let servers = servers.into_iter().map(|(router, accepted)| work(router, accepted, stopped.clone()));
+            let work = |(services, accepted)| connection::serve_all(http.clone(), services, accepted, stopped.clone());
+            let servers = servers.into_iter().map(work);
             runtime.block_on(join_all(servers));
             let told = ended.send(()).is_ok();
             tracing::debug!(told, "a worker has ended");
         })?;
     }
     Ok((senders, ends))
-}
-
-/// Serves the connections of one listener that a worker is given, until it is told to end.
-async fn work(router: Router, accepted: mpsc::Receiver<Accepted>, mut stopped: watch::Receiver<bool>) {
-    let (opened, incoming) = mpsc::channel(BACKLOG);
-    let incoming = tokio_stream::StreamExt::map(ReceiverStream::new(incoming), Ok::<_, io::Error>);
-    let served = router.serve_with_incoming_shutdown(incoming, async move {
-        // An error means that the process is ending without a word: the same.
-        let told = stopped.wait_for(|stop| *stop).await.is_ok();
-        tracing::debug!(told, "a worker was told to end");
-    });
-    tokio::pin!(served);
-    let ended = tokio::select! {
-        ended = &mut served => ended,
-        () = listen::open(accepted, opened) => served.await,
-    };
-    if let Err(error) = ended {
-        tracing::error!(%error, "a worker has failed");
-    }
 }
 
 /// SIGHUP: look at the files now.

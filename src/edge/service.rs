@@ -1,29 +1,34 @@
 //! `envoy.service.auth.v3.Authorization` over gRPC. No CheckRequest, however broken or large, yields a gRPC error: a mesh may turn
 //! that into an allow.
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Instant;
 
+use http_body::Body;
+use http_body_util::Either;
+use prost::bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
-use tonic::Status;
-use tonic::body::Body;
-use tonic::codegen::Service;
-use tonic::server::NamedService;
+use tonic::codegen::Service as _;
+use tonic::service::Routes;
 
 use crate::decision::denial::Denial;
 use crate::edge::frame;
 use crate::edge::gate::Gate;
 
+/// The service's name.
+pub const NAME: &str = "envoy.service.auth.v3.Authorization";
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
-/// The service of one listener.
+/// The body of an answer: ours, or one of another service.
+pub type Answer = Either<frame::Answer, tonic::body::Body>;
+
+/// What one listener is asked, on one worker.
 #[derive(Clone)]
-pub struct CheckService {
+pub struct Services {
     listener: Arc<Listener>,
+    others: Routes,
 }
 
 struct Listener {
@@ -33,53 +38,65 @@ struct Listener {
     turns: Arc<Semaphore>,
 }
 
-impl CheckService {
-    /// The service of the listener `point` on one worker. `in_flight` is shared by all listeners, `turns` by those of the worker.
+impl Services {
+    /// The services of the listener `point` on one worker. `in_flight` is shared by all listeners, `turns` by those of the worker;
+    /// `others` is whom calls of other services go to.
     #[must_use]
-    pub fn new(gate: Arc<Gate>, point: &str, in_flight: Arc<Semaphore>, turns: Arc<Semaphore>) -> Self {
-        Self { listener: Arc::new(Listener { gate, point: point.to_owned(), in_flight, turns }) }
-    }
-}
-
-impl NamedService for CheckService {
-    const NAME: &'static str = "envoy.service.auth.v3.Authorization";
-}
-
-type Answer = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
-
-impl Service<http::Request<Body>> for CheckService {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = Answer;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+    pub fn new(gate: Arc<Gate>, point: &str, in_flight: Arc<Semaphore>, turns: Arc<Semaphore>, others: Routes) -> Self {
+        Self { listener: Arc::new(Listener { gate, point: point.to_owned(), in_flight, turns }), others }
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Answer {
-        if request.uri().path() != CHECK {
-            return Box::pin(async { Ok(Status::unimplemented("no such method").into_http()) });
+    /// Answers a call.
+    pub fn call<B>(&self, request: http::Request<B>) -> impl Future<Output = http::Response<Answer>> + Send + use<B>
+    where
+        B: Body<Data = Bytes, Error: Into<tonic::codegen::StdError>> + Send + Unpin + 'static,
+    {
+        let asked = if request.uri().path() == CHECK {
+            // Taken here, before the first poll: a check that waits for its turn is in flight too.
+            let permit = Arc::clone(&self.listener.in_flight).try_acquire_owned().ok();
+            Either::Left((Arc::clone(&self.listener), request.into_body(), permit, Instant::now()))
+        } else {
+            Either::Right((self.others.clone(), request))
+        };
+        async move {
+            match asked {
+                Either::Left((listener, body, permit, arrived)) => {
+                    listener.check(body, permit, arrived).await.map(Either::Left)
+                }
+                Either::Right((mut others, request)) => {
+                    let answering: std::pin::Pin<Box<_>> = Box::pin(async move { others.call(request).await });
+                    let Ok(answer) = answering.await;
+                    answer.map(Either::Right)
+                }
+            }
         }
-        // Taken here, before the first poll: a check that waits for its turn is in flight too.
-        let permit = Arc::clone(&self.listener.in_flight).try_acquire_owned().ok();
-        let (listener, arrived) = (Arc::clone(&self.listener), Instant::now());
-        Box::pin(async move { Ok(listener.check(request.into_body(), permit, arrived).await) })
     }
 }
 
 impl Listener {
-    async fn check(&self, body: Body, permit: Option<OwnedSemaphorePermit>, arrived: Instant) -> http::Response<Body> {
-        let message = if permit.is_some() {
-            let reading = tokio::time::timeout(self.gate.deadline, frame::only_message(body));
-            reading.await.unwrap_or(Err(Denial::FaultDeadline))
-        } else {
-            Err(Denial::FaultOverloaded)
-        };
+    async fn check<B: Body<Data = Bytes> + Unpin>(
+        &self,
+        body: B,
+        permit: Option<OwnedSemaphorePermit>,
+        arrived: Instant,
+    ) -> http::Response<frame::Answer> {
+        let message = if permit.is_some() { self.message(body).await } else { Err(Denial::FaultOverloaded) };
         // What is refused at once does not wait for those who are judged.
         let turn = if message.is_ok() { self.turn().await } else { None };
         let answer = self.gate.check(&self.point, message, arrived);
         drop((turn, permit));
-        frame::answer(&answer)
+        answer.answer()
+    }
+
+    /// The message, which mostly is here already: then no timer is needed.
+    async fn message<B: Body<Data = Bytes> + Unpin>(&self, body: B) -> Result<Bytes, Denial> {
+        let mut reading = std::pin::pin!(frame::only_message(body));
+        match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+            Poll::Ready(message) => message,
+            Poll::Pending => {
+                tokio::time::timeout(self.gate.deadline, reading).await.unwrap_or(Err(Denial::FaultDeadline))
+            }
+        }
     }
 
     /// Checks are judged a few at a time: the judgement does not pause, and a worker has one thread. Were each judged when it is

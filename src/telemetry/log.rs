@@ -39,9 +39,14 @@ pub fn start(level: Level) -> WorkerGuard {
 }
 
 /// Writes a decision, unless it is an allow outside the sample. `draw` is a random byte, so that 0 to 100 percent of 256 are kept.
+///
+/// Of the checks that are refused because there are too many, one in 256 is written: a line for each would cost more than refusing it.
 pub fn decision(record: &DecisionRecord<'_>, allow_sample_percent: u8, draw: u8) {
     let sampled = u16::from(draw).saturating_mul(100) < u16::from(allow_sample_percent).saturating_mul(256);
     let denial = record.denial();
+    if denial == Some(Denial::FaultOverloaded) && draw != 0 {
+        return;
+    }
     if denial.is_none() && record.would_be().is_none() && !sampled {
         return;
     }

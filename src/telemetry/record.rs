@@ -9,20 +9,24 @@ use crate::decision::policy::DecidingPolicy;
 use crate::decision::{Decision, Verdict};
 
 /// Names one decision: 128 random bits, in hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DecisionId(String);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecisionId([u8; 32]);
 
 impl DecisionId {
     /// The id of these random bytes.
     #[must_use]
     pub fn new(random: [u8; 16]) -> Self {
-        Self(format!("{:032x}", u128::from_be_bytes(random)))
+        let digit = |bits: u8| if bits < 10 { b'0'.saturating_add(bits) } else { (b'a' - 10).saturating_add(bits) };
+        let digits = random.into_iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0f)]);
+        let mut text = [b'0'; 32];
+        text.iter_mut().zip(digits).for_each(|(byte, digit)| *byte = digit);
+        Self(text)
     }
 
     /// Its text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        core::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 

@@ -13,7 +13,6 @@ use keybound::config::Upstream;
 use keybound::edge::gate::Gate;
 use keybound::edge::jwks::Wanted;
 use keybound::telemetry::metrics::Metrics;
-use prost::Message as _;
 use tracing::level_filters::LevelFilter;
 
 use crate::family::{FAMILIES, Family};
@@ -84,7 +83,7 @@ fn nothing_that_is_presented_is_told_to_anybody() {
         let answer = tracing::dispatcher::with_default(&subscriber, || {
             gate.check(request.point, Ok(message.into()), Instant::now())
         });
-        answers.extend(answer.encode_to_vec());
+        answers.extend(answer.encoded());
     }
     let told = told.0.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(told.len() > 500_000, "{} bytes were logged", told.len());

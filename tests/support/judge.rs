@@ -68,7 +68,7 @@ pub fn judge_under(snapshot: &Snapshot, request: &Request, encoding: Encoding, m
     let decision = decide(snapshot, request, encoding, memory, now);
     let record = DecisionRecord::new(DecisionId::new([0; 16]), request.point, Duration::ZERO, &decision);
     let response = reply::write(&decision, &record, &upstream());
-    outcome(&response.encode_to_vec())
+    outcome(response.encoded())
 }
 
 /// The decision alone, before anybody is told of it.

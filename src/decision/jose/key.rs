@@ -3,6 +3,8 @@
 //! One key has one encoding and so one thumbprint: lengths are exact, base64url is canonical, RSA numbers have no leading
 //! zero, Ed25519 points are canonical. Private and symmetric keys are refused, points off the curve too (RFC 8725 §3.4).
 
+use std::sync::OnceLock;
+
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
@@ -32,7 +34,31 @@ impl Eq for PublicKey {}
 
 enum Material {
     Parsed(KeyFamily, ParsedPublicKey),
-    Rsa(RsaPublicKeyComponents<Vec<u8>>),
+    Rsa(Box<RsaKey>),
+}
+
+/// An RSA key, which each algorithm wants parsed for itself: done when it is first used with it, and once.
+struct RsaKey {
+    components: RsaPublicKeyComponents<Vec<u8>>,
+    parsed: [OnceLock<Option<ParsedPublicKey>>; RSA.len()],
+}
+
+const RSA: [(Algorithm, &RsaParameters); 6] = [
+    (Algorithm::Ps256, &RSA_PSS_2048_8192_SHA256),
+    (Algorithm::Ps384, &RSA_PSS_2048_8192_SHA384),
+    (Algorithm::Ps512, &RSA_PSS_2048_8192_SHA512),
+    (Algorithm::Rs256, &RSA_PKCS1_2048_8192_SHA256),
+    (Algorithm::Rs384, &RSA_PKCS1_2048_8192_SHA384),
+    (Algorithm::Rs512, &RSA_PKCS1_2048_8192_SHA512),
+];
+
+impl RsaKey {
+    /// The key parsed for an algorithm; `None` if the algorithm is of another family, or the key none that it verifies with.
+    fn parsed_for(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
+        let mut slots = RSA.iter().zip(&self.parsed);
+        let ((_, parameters), slot) = slots.find(|((known, _), _)| *known == algorithm)?;
+        slot.get_or_init(|| self.components.to_parsed_public_key(parameters).ok()).as_ref()
+    }
 }
 
 /// Why a JWK is not a public key for us.
@@ -91,21 +117,9 @@ impl PublicKey {
                 *family == algorithm.family() && key.verify_sig(message, signature).is_ok()
             }
             Material::Rsa(key) => {
-                rsa_parameters(algorithm).is_some_and(|parameters| key.verify(parameters, message, signature).is_ok())
+                key.parsed_for(algorithm).is_some_and(|key| key.verify_sig(message, signature).is_ok())
             }
         }
-    }
-}
-
-fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
-    match algorithm {
-        Algorithm::Ps256 => Some(&RSA_PSS_2048_8192_SHA256),
-        Algorithm::Ps384 => Some(&RSA_PSS_2048_8192_SHA384),
-        Algorithm::Ps512 => Some(&RSA_PSS_2048_8192_SHA512),
-        Algorithm::Rs256 => Some(&RSA_PKCS1_2048_8192_SHA256),
-        Algorithm::Rs384 => Some(&RSA_PKCS1_2048_8192_SHA384),
-        Algorithm::Rs512 => Some(&RSA_PKCS1_2048_8192_SHA512),
-        Algorithm::Es256 | Algorithm::Es384 | Algorithm::EdDsa | Algorithm::Ed25519 => None,
     }
 }
 
@@ -166,7 +180,8 @@ fn rsa(jwk: &Map) -> Result<PublicKey, KeyDenial> {
         return Err(KeyDenial::Malformed);
     }
     let thumbprint = thumbprint(&format!(r#"{{"e":"{e_text}","kty":"RSA","n":"{n_text}"}}"#));
-    Ok(PublicKey { material: Material::Rsa(RsaPublicKeyComponents { n, e }), thumbprint })
+    let key = RsaKey { components: RsaPublicKeyComponents { n, e }, parsed: Default::default() };
+    Ok(PublicKey { material: Material::Rsa(Box::new(key)), thumbprint })
 }
 
 /// RFC 8037 §2. X25519 and X448 do not sign; Ed448 is not on any list of ours.

@@ -1,29 +1,28 @@
 //! The real service behind Envoy, told the row's time and given the row's configuration and memory; and the API behind both.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::serve::ListenerExt as _;
-use keybound::config::Upstream;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use keybound::config::{Limits, Upstream};
 use keybound::decision::snapshot::Snapshot;
+use keybound::edge::connection;
 use keybound::edge::gate::Gate;
 use keybound::edge::jwks::Wanted;
-use keybound::edge::service::CheckService;
+use keybound::edge::service::{Answer, Services};
 use keybound::edge::spent::memory;
 use keybound::telemetry::metrics::Metrics;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
-use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::body::Body;
-use tonic::codegen::Service;
-use tonic::server::NamedService;
-use tonic::transport::Server;
+use tonic::service::Routes;
 
 /// With this header the API says that it was reached, and for what: method, host, path. Nobody else writes it.
 pub const REACHED: &str = "x-tests-reached";
@@ -66,8 +65,7 @@ impl Behind {
         runtime.spawn(async move {
             let (reporter, health) = tonic_health::server::health_reporter();
             reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
-            let server = Server::builder().add_service(judge).add_service(health);
-            server.serve_with_incoming(TcpListenerStream::new(check).map(at_once)).await.expect("a server");
+            judge.serve(check, Routes::new(health)).await;
         });
         runtime.spawn(async move {
             let routes = axum::Router::new()
@@ -96,13 +94,6 @@ fn asked_for(request: &axum::extract::Request) -> String {
     format!("{} {host} {}", request.method(), request.uri())
 }
 
-/// A small answer must not wait for more of it.
-fn at_once(stream: std::io::Result<TcpStream>) -> std::io::Result<TcpStream> {
-    let stream = stream?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
 /// Hands each check to a service of its own.
 #[derive(Clone)]
 struct Front {
@@ -112,21 +103,30 @@ struct Front {
     metrics: Arc<Metrics>,
 }
 
-impl NamedService for Front {
-    const NAME: &'static str = CheckService::NAME;
-}
-
-impl Service<http::Request<Body>> for Front {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = <CheckService as Service<http::Request<Body>>>::Future;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+impl Front {
+    async fn serve(self, listener: TcpListener, others: Routes) {
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            // A small answer must not wait for more of it.
+            stream.set_nodelay(true).expect("a socket");
+            let (front, others) = (self.clone(), others.clone());
+            let answer = service_fn(move |request| {
+                let answer = front.call(request, others.clone());
+                async move { Ok::<_, Infallible>(answer.await) }
+            });
+            let connection = connection::http(&Limits::default()).serve_connection(TokioIo::new(stream), answer);
+            tokio::spawn(async move { connection.await.ok() });
+        }
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+    fn call(
+        &self,
+        request: http::Request<Incoming>,
+        others: Routes,
+    ) -> impl Future<Output = http::Response<Answer>> + Send + use<> {
+        if request.uri().path().starts_with("/envoy.") {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+        }
         let Stage { snapshot, spent, point } = self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let gate = Gate {
             snapshot: Arc::new(ArcSwap::from(snapshot)),
@@ -138,6 +138,7 @@ impl Service<http::Request<Body>> for Front {
             wanted: Wanted::default(),
             metrics: Arc::clone(&self.metrics),
         };
-        CheckService::new(Arc::new(gate), point, Arc::clone(&self.in_flight), Arc::new(Semaphore::new(1))).call(request)
+        let (in_flight, turns) = (Arc::clone(&self.in_flight), Arc::new(Semaphore::new(1)));
+        Services::new(Arc::new(gate), point, in_flight, turns, others).call(request)
     }
 }
