@@ -199,7 +199,7 @@ impl Default for Limits {
 pub struct Log {
     /// The least severe level that is written.
     pub level: Level,
-    /// How many of the allowed requests are logged, in percent; denials always are, but of those that are `fault_overloaded` one in 256.
+    /// How many of the allowed requests are logged, in percent; denials always are, but of `fault_overloaded` no more than 256 a second.
     #[schemars(range(min = 0, max = 100))]
     pub allow_sample_percent: u8,
 }

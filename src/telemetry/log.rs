@@ -1,5 +1,9 @@
 //! Structured logs: one JSON object a line; a line per denial, allows sampled.
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -40,11 +44,11 @@ pub fn start(level: Level) -> WorkerGuard {
 
 /// Writes a decision, unless it is an allow outside the sample. `draw` is a random byte, so that 0 to 100 percent of 256 are kept.
 ///
-/// Of the checks that are refused because there are too many, one in 256 is written: a line for each would cost more than refusing it.
+/// Of the checks that are refused because there are too many, some are written in each second: a line costs more than refusing one.
 pub fn decision(record: &DecisionRecord<'_>, allow_sample_percent: u8, draw: u8) {
     let sampled = u16::from(draw).saturating_mul(100) < u16::from(allow_sample_percent).saturating_mul(256);
     let denial = record.denial();
-    if denial == Some(Denial::FaultOverloaded) && draw != 0 {
+    if denial == Some(Denial::FaultOverloaded) && !SHED.has_room() {
         return;
     }
     if denial.is_none() && record.would_be().is_none() && !sampled {
@@ -76,8 +80,46 @@ pub fn decision(record: &DecisionRecord<'_>, allow_sample_percent: u8, draw: u8)
     );
 }
 
+/// Lines of `fault_overloaded` in a second, at most.
+const SHED_LINES: u64 = 256;
+
+static SHED: Shed = Shed { since: LazyLock::new(Instant::now), second: AtomicU64::new(0), lines: AtomicU64::new(0) };
+
+/// The lines of this second.
+struct Shed {
+    since: LazyLock<Instant>,
+    second: AtomicU64,
+    lines: AtomicU64,
+}
+
+impl Shed {
+    /// Whether there is room for one more line. Where a second begins, threads may differ by a few.
+    fn has_room(&self) -> bool {
+        let second = self.since.elapsed().as_secs();
+        if self.second.swap(second, Ordering::Relaxed) != second {
+            self.lines.store(0, Ordering::Relaxed);
+        }
+        self.lines.fetch_add(1, Ordering::Relaxed) < SHED_LINES
+    }
+}
+
 /// Names with commas between them, if there are any.
 fn listed<'n>(names: impl Iterator<Item = &'n str>) -> Option<String> {
     let names = names.collect::<Vec<_>>().join(",");
     (!names.is_empty()).then_some(names)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, clippy::arithmetic_side_effects, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_flood_writes_so_many_lines_a_second() {
+        let begun = Instant::now();
+        let shed = Shed { since: LazyLock::new(Instant::now), second: AtomicU64::new(0), lines: AtomicU64::new(0) };
+        let written = (0..100_000).filter(|_| shed.has_room()).count();
+        let seconds = usize::try_from(begun.elapsed().as_secs()).expect("a short test");
+        assert!((256..=256 * (seconds + 2)).contains(&written), "{written} lines");
+    }
 }

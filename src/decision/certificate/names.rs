@@ -6,7 +6,9 @@
 //! its text (XF-12).
 
 use core::fmt;
+use std::sync::OnceLock;
 
+use cedar_policy_core::ast::Value;
 use x509_parser::asn1_rs::{FromDer, Oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::error::X509Error;
@@ -34,6 +36,8 @@ pub struct CertificateNames {
     pub issuer: String,
     /// The serial number: lower-case hexadecimal, no separators; `-` before the two's complement of a negative one.
     pub serial: String,
+    /// What policies are told of the certificate, made once.
+    pub(in crate::decision) told: OnceLock<Value>,
 }
 
 /// Says nothing about the certificate.
@@ -69,7 +73,8 @@ pub(super) fn read(der: &[u8]) -> Result<CertificateNames, CertificateDenial> {
         _ => None,
     };
     let issuer = rfc2253(certificate.issuer());
-    Ok(CertificateNames { dns_names, uris, emails, spiffe_id, issuer, serial: serial(certificate.raw_serial()) })
+    let serial = serial(certificate.raw_serial());
+    Ok(CertificateNames { dns_names, uris, emails, spiffe_id, issuer, serial, told: OnceLock::new() })
 }
 
 /// An extension's value: there at most once, read to its last byte (RFC 5280 §4.2).

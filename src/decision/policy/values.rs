@@ -24,7 +24,7 @@ pub fn context(facts: &RequestFacts<'_>, route: &Route<'_>, subject: Option<&Sub
             pair("token", cedar::record(token(subject.token, now))),
             pair("proof", cedar::record(proof(subject, now))),
         ]);
-        record.extend(subject.certificate.map(|presented| pair("certificate", cedar::record(certificate(presented)))));
+        record.extend(subject.certificate.map(|presented| pair("certificate", certificate(presented))));
     }
     Some(record)
 }
@@ -46,17 +46,21 @@ fn proof(subject: &Subject<'_>, now: i64) -> Record {
     record
 }
 
-fn certificate(certificate: &PeerCertificate) -> Record {
-    let mut record = Record::from([pair("thumbprint", text(&base64url_of(certificate.thumbprint())))]);
-    if let Some(names) = certificate.names() {
-        record.extend([
+/// Of a certificate whose names count, all of it is the same on each request: the value is kept with the names.
+fn certificate(certificate: &PeerCertificate) -> Value {
+    let thumbprint = || pair("thumbprint", text(&base64url_of(certificate.thumbprint())));
+    let Some(names) = certificate.names() else { return cedar::record(Record::from([thumbprint()])) };
+    let told = names.told.get_or_init(|| {
+        let mut record = Record::from([
+            thumbprint(),
             pair("dns_names", texts(&names.dns_names)),
             pair("uris", texts(&names.uris)),
             pair("issuer", text(&names.issuer)),
         ]);
         record.extend(names.spiffe_id.as_deref().map(|id| pair("spiffe_id", text(id))));
-    }
-    record
+        cedar::record(record)
+    });
+    told.clone()
 }
 
 fn http(facts: &RequestFacts<'_>, route: &Route<'_>) -> Option<Record> {

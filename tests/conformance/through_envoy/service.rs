@@ -105,6 +105,7 @@ struct Front {
 
 impl Front {
     async fn serve(self, listener: TcpListener, others: Routes) {
+        let mut connections = tokio::task::JoinSet::new();
         loop {
             let (stream, _) = listener.accept().await.expect("a connection");
             // A small answer must not wait for more of it.
@@ -115,7 +116,7 @@ impl Front {
                 async move { Ok::<_, Infallible>(answer.await) }
             });
             let connection = connection::http(&Limits::default()).serve_connection(TokioIo::new(stream), answer);
-            tokio::spawn(async move { connection.await.ok() });
+            connections.spawn(async move { connection.await.ok() });
         }
     }
 
