@@ -65,7 +65,10 @@ pub fn names(htu: &str, origin: &Origin, path: &str) -> bool {
     if !rest.bytes().all(|byte| byte.is_ascii_graphic()) || named_path.contains('\\') {
         return false;
     }
-    named == *origin && normalised(named_path).is_some_and(|named| normalised(path).is_some_and(|path| named == path))
+    // Most are the same text, in which nothing is to be decoded.
+    let same = named_path == path && path.starts_with('/') && !path.contains('%');
+    let alike = || normalised(named_path).zip(normalised(path)).is_some_and(|(named, path)| named == path);
+    named == *origin && (same || alike())
 }
 
 /// Splits a URI into its origin and what follows. No userinfo; the port may be empty.

@@ -51,8 +51,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn map(value: Value) -> Map {
-        let Value::Object(map) = value else { panic!("an object") };
+    fn map(value: serde_json::Value) -> Map {
+        let Value::Object(map) = value.into() else { panic!("an object") };
         map
     }
 

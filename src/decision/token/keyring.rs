@@ -58,7 +58,7 @@ impl Keyring {
                 }
                 Err(remark) => Some(remark),
             };
-            let kid = || jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
+            let kid = || jwk.as_object()?.get("kid")?.as_str().map(str::to_owned);
             remarks.extend(remark.map(|kind| KeyRemark { index, kid: kid(), kind }));
         }
         if usable.is_empty() { Err(KeysRefused::NoneUsable(remarks)) } else { Ok(Self { keys: usable, remarks }) }
@@ -121,7 +121,7 @@ fn issuer_key(jwk: &Map) -> Result<IssuerKey, RemarkKind> {
     }
     match jwk.get("key_ops") {
         None => {}
-        Some(Value::Array(operations)) if operations.iter().any(|operation| operation == "verify") => {}
+        Some(Value::Array(operations)) if operations.iter().any(|operation| operation.as_str() == Some("verify")) => {}
         Some(Value::Array(_)) => return Err(RemarkKind::OtherOperations),
         Some(_) => return Err(RemarkKind::WrongType("key_ops")),
     }

@@ -11,11 +11,12 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::decision::jose::parse_object;
 
 fn key(jwk: &Value) -> Result<PublicKey, KeyDenial> {
-    let Value::Object(map) = jwk else { panic!("an object") };
-    PublicKey::from_jwk(map)
+    PublicKey::from_jwk(&parse_object(jwk.to_string().as_bytes()).unwrap())
 }
 
 fn encode(bytes: &[u8]) -> String {
