@@ -32,7 +32,7 @@ use crate::problem::{Findings, Problem};
 use crate::yaml;
 
 /// Several times what Cedar needs for the deepest text within `cedar::bounds`; pages that nobody touches cost nothing.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// A bundle with its warnings, or all problems.
 type Loaded = Result<(Bundle, Vec<Problem>), Vec<Problem>>;
