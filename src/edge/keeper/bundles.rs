@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::named;
-use crate::bundle::{self, Surroundings};
+use crate::bundle::{self, Remembered, Surroundings};
 use crate::config::{Config, Profile};
 use crate::decision::certificate::CertificateSource;
 use crate::decision::snapshot::Bundle;
@@ -35,11 +35,12 @@ pub(super) struct Bundles {
     config: Arc<Config>,
     seen: Seen,
     held: Held<Bundle>,
+    remembered: Remembered,
 }
 
 impl Bundles {
     pub fn new(config: Arc<Config>) -> Self {
-        Self { config, seen: Seen::default(), held: Held(Vec::new()) }
+        Self { config, seen: Seen::default(), held: Held(Vec::new()), remembered: Remembered::default() }
     }
 
     /// Reads the bundle if it is another than at the last look.
@@ -62,7 +63,8 @@ impl Bundles {
             now: clock::now(),
         };
         let in_directory = |problems| files::in_directory(&config.bundle.directory, problems);
-        let (bundle, warnings) = bundle::load(files, &surroundings).map_err(in_directory)?;
+        let (bundle, warnings) =
+            bundle::load_again(files, &surroundings, &mut self.remembered).map_err(in_directory)?;
         Ok((self.held.hold(bundle), in_directory(warnings)))
     }
 
@@ -70,9 +72,10 @@ impl Bundles {
     fn serve(mut self, asks: &Receiver<()>, looked: &mpsc::Sender<Looked>) {
         give_way();
         loop {
-            let asked = match self.held.is_one() {
-                true => asks.recv().map_err(RecvTimeoutError::from),
-                false => asks.recv_timeout(FREE_EVERY),
+            let asked = if self.held.is_one() {
+                asks.recv().map_err(RecvTimeoutError::from)
+            } else {
+                asks.recv_timeout(FREE_EVERY)
             };
             match asked {
                 Ok(()) if looked.blocking_send(self.look()).is_err() => return,
