@@ -12,6 +12,7 @@ mod damage;
 mod example;
 mod policy_files;
 mod reach;
+mod remembered;
 mod schema_file;
 mod slices;
 mod slips;
@@ -187,7 +188,24 @@ fn load_in(files: &Files, change: impl FnOnce(&mut Surroundings<'_>)) -> Result<
     let issuers = issuers();
     let mut surroundings = surroundings(&issuers);
     change(&mut surroundings);
-    load(files, &surroundings)
+    let loaded = load(files, &surroundings);
+    // What is remembered of the good bundle changes nothing, whatever is changed in this one.
+    let again = load_again(files, &surroundings, &mut remembered());
+    // Which of several principals Cedar tells of first is not the same twice, nor which 200 of many problems are told.
+    let places = |loaded: &Result<(Bundle, Vec<Problem>), Vec<Problem>>| {
+        let problems = loaded.as_ref().map_or_else(|problems| problems, |(_, warnings)| warnings);
+        let told = if problems.len() < 200 { problems.as_slice() } else { &[] };
+        (problems.len(), told.iter().map(|problem| (problem.severity, problem.place.clone())).collect::<Vec<_>>())
+    };
+    assert_eq!((loaded.is_ok(), places(&loaded)), (again.is_ok(), places(&again)));
+    loaded
+}
+
+/// The good bundle.
+fn remembered() -> Remembered {
+    let (issuers, mut remembered) = (issuers(), Remembered::default());
+    load_again(&bundle(&[]), &surroundings(&issuers), &mut remembered).ok().unwrap();
+    remembered
 }
 
 /// One change to a file of the good bundle; `^` marks where the problem must be reported, and is taken out.

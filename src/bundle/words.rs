@@ -48,11 +48,16 @@ pub(super) fn date_at(text: &str, at: Position, findings: &mut Findings<'_>) -> 
     date
 }
 
+/// Whether [`check_prose`] has nothing to say.
+pub(super) fn is_prose(text: &str) -> bool {
+    !text.trim().is_empty() && !text.contains(char::is_control) && text.chars().count() <= 256
+}
+
 /// A text for people: something is said in it, and it stays on one line of a log.
 pub(super) fn check_prose(text: &str, key: &str, at: Position, findings: &mut Findings<'_>) {
     if text.trim().is_empty() {
         findings.error(at, format!("`{key}` says nothing"), "write who or why, in words");
-    } else if text.contains(char::is_control) || text.chars().count() > 256 {
+    } else if !is_prose(text) {
         findings.error(
             at,
             format!("`{key}` is too long or has more than one line"),

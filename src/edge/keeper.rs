@@ -3,6 +3,7 @@
 //! The start is strict: one bad file and nothing is served. Afterwards a bad file changes nothing but a log line and a metric; the
 //! last good one stays. There is one keeper, so nobody else publishes.
 
+mod bundles;
 mod told;
 
 pub use told::tell_warning;
@@ -14,20 +15,21 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::MissedTickBehavior;
 
-use crate::bundle::{self, Files, Surroundings};
-use crate::config::{self, Config, KeySource, Profile, Tls};
+use crate::config::{self, Config, KeySource, Tls};
 use crate::decision::binding::nonce::NonceKeys;
-use crate::decision::certificate::{CertificateSource, TrustBundle};
+use crate::decision::certificate::TrustBundle;
 use crate::decision::snapshot::{Bundle, Snapshot};
-use crate::decision::token::{Issuer, IssuerRules, Issuers, Keyring};
+use crate::decision::token::{Issuer, Issuers, Keyring};
 use crate::edge::door::Door;
 use crate::edge::files::{self, FILE_BYTES, Seen};
 use crate::edge::jwks::{Feeds, KeyNews};
 use crate::edge::known::{self, Leaves, Tokens};
-use crate::edge::{clock, material};
+use crate::edge::material;
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
+use bundles::{Bundles, Looked, Reader};
 use told::{Taken, tell_refused};
 
 /// Builds snapshots and publishes them.
@@ -44,6 +46,8 @@ pub struct Keeper {
     taken: Vec<Taken>,
     warnings: Vec<Problem>,
     feeds: Option<Feeds>,
+    /// Until they are read on their own thread.
+    bundles: Option<Bundles>,
 }
 
 /// What a look at one kind of file came to: what was refused, and why. What was taken is kept beside it: one issuer's bad file must
@@ -69,10 +73,21 @@ impl Keeper {
             taken: Vec::new(),
             warnings: material::cache_warning(&config).into_iter().collect(),
             feeds: Some(feeds),
-            config,
+            bundles: None,
+            config: Arc::clone(&config),
         };
+        let mut bundles = Bundles::new(config);
+        let mut refused: Vec<_> = KINDS.iter().filter_map(|(_, _, look)| look(&mut keeper).err()).collect();
+        match bundles.look() {
+            Some(Ok((bundle, warnings))) => {
+                keeper.bundle = Some(bundle);
+                keeper.warnings.extend(warnings);
+            }
+            looked => refused.extend(looked.and_then(Result::err)),
+        }
+        keeper.bundles = Some(bundles);
         let mut problems = Vec::new();
-        for problem in KINDS.iter().filter_map(|(_, _, look)| look(&mut keeper).err()).flatten() {
+        for problem in refused.into_iter().flatten() {
             // A file that is named twice is missing once.
             if !problems.contains(&problem) {
                 problems.push(problem);
@@ -133,10 +148,18 @@ impl Keeper {
         now: Arc<Notify>,
         mut news: mpsc::Receiver<KeyNews>,
     ) {
+        let mut reader = match self.bundles.take().map(Reader::start) {
+            Some(Ok(reader)) => reader,
+            refused => return tracing::error!(error = ?refused.and_then(Result::err), "no thread reads bundles"),
+        };
         let every = Duration::from_secs(self.config.bundle.poll_seconds);
+        let mut poll = tokio::time::interval(every);
+        // The first tick comes at once, and everything was read just now.
+        poll.reset();
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let asked = tokio::select! {
-                () = tokio::time::sleep(every) => false,
+                _ = poll.tick() => false,
                 () = now.notified() => true,
                 Some(news) = news.recv() => {
                     match news {
@@ -146,17 +169,28 @@ impl Keeper {
                     published.store(Arc::new(self.snapshot()));
                     continue;
                 }
+                read = reader.looked() => {
+                    let Some((looked, tell)) = read else { return };
+                    if let Some(Ok((bundle, _))) = &looked {
+                        self.bundle = Some(Arc::clone(bundle));
+                        published.store(Arc::new(self.snapshot()));
+                    }
+                    self.tell_bundle(looked, tell, &metrics);
+                    continue;
+                }
             };
-            // Parsing a large bundle takes long enough to hold up whoever shares this thread.
+            // Files may be on a disk that is slow: who shares this thread does not wait for it.
             let looked = tokio::task::spawn_blocking(move || {
-                let changed = self.look_again(asked, &metrics);
-                (self, metrics, changed)
+                let (changed, refused) = self.look_again(&metrics);
+                (self, metrics, changed, refused)
             });
             let Ok(back) = looked.await else { return };
-            (self, metrics) = (back.0, back.1);
-            if back.2 {
+            let (changed, refused);
+            (self, metrics, changed, refused) = back;
+            if changed {
                 published.store(Arc::new(self.snapshot()));
             }
+            reader.ask(asked && !changed && !refused);
         }
     }
 
@@ -174,29 +208,44 @@ impl Keeper {
         }
     }
 
-    /// Reads what has changed; whether something new was taken. Whoever `asked` is told if nothing has changed.
-    fn look_again(&mut self, asked: bool, metrics: &Metrics) -> bool {
-        let (mut changed, mut quiet) = (false, true);
+    /// Reads what has changed beside the bundle: whether something new was taken, and whether something was refused.
+    fn look_again(&mut self, metrics: &Metrics) -> (bool, bool) {
+        let (mut changed, mut refused) = (false, false);
         for (kind, loaded, look) in KINDS {
-            let refused = look(self).err();
+            let problems = look(self).err();
             for taken in self.taken.drain(..) {
                 changed = true;
                 metrics.loaded(loaded, true);
                 taken.tell(kind);
             }
-            if let Some(problems) = refused {
-                quiet = false;
+            if let Some(problems) = problems {
+                refused = true;
                 metrics.loaded(loaded, false);
-                tell_refused(kind, self.revision().filter(|_| loaded == Loaded::Bundle), &problems);
+                tell_refused(kind, None, &problems);
             }
-        }
-        if asked && quiet && !changed {
-            tracing::info!(revision = self.revision(), "looked again: no file has changed since the last look");
         }
         for warning in core::mem::take(&mut self.warnings) {
             tell_warning(&warning);
         }
-        changed
+        (changed, refused)
+    }
+
+    /// What a look at the bundle came to. If it is nothing, and nothing else was found, whoever asked for it is told.
+    fn tell_bundle(&self, looked: Looked, tell: bool, metrics: &Metrics) {
+        let revision = self.revision();
+        match looked {
+            Some(Ok((bundle, warnings))) => {
+                metrics.loaded(Loaded::Bundle, true);
+                Taken::Bundle { revision: bundle.revision.clone() }.tell("bundle");
+                warnings.iter().for_each(tell_warning);
+            }
+            Some(Err(problems)) => {
+                metrics.loaded(Loaded::Bundle, false);
+                tell_refused("bundle", revision, &problems);
+            }
+            None if tell => tracing::info!(revision, "looked again: no file has changed since the last look"),
+            None => {}
+        }
     }
 
     /// Whether a file, by name, holds something else than when it was last looked at.
@@ -209,26 +258,7 @@ impl Keeper {
         if !self.seen.entry(name.to_owned()).or_default().is_lost_news() {
             return Ok(());
         }
-        let named = |problem: Problem| {
-            let path = PathBuf::from(&problem.place.file);
-            self.config.where_named(&path, problem)
-        };
-        Err(problems.into_iter().map(named).collect())
-    }
-
-    fn look_at_bundle(&mut self) -> Look {
-        let files = match files::bundle(&self.config.bundle.directory) {
-            Ok(files) => files,
-            Err(problems) => return self.unreadable("bundle", problems),
-        };
-        if !self.is_news("bundle", files.revision().as_bytes()) {
-            return Ok(());
-        }
-        let (bundle, warnings) = load_bundle(&self.config, &files)?;
-        self.warnings.extend(warnings);
-        self.taken.push(Taken::Bundle { revision: bundle.revision.clone() });
-        self.bundle = Some(Arc::new(bundle));
-        Ok(())
+        Err(named(&self.config, problems))
     }
 
     fn look_at_keys(&mut self) -> Look {
@@ -341,27 +371,19 @@ fn joined<'f>(files: impl IntoIterator<Item = Option<&'f [u8]>>) -> Vec<u8> {
 
 type Kind = (&'static str, Loaded, fn(&mut Keeper) -> Look);
 
-/// Each kind of file: its name, what its loads are counted as, and how it is looked at.
-const KINDS: [Kind; 5] = [
+/// Each kind of file beside the bundle: its name, what its loads are counted as, and how it is looked at.
+const KINDS: [Kind; 4] = [
     ("keys", Loaded::Keys, Keeper::look_at_keys),
     ("trust bundle", Loaded::Trust, Keeper::look_at_trust),
     ("nonce keys", Loaded::Nonces, Keeper::look_at_nonces),
     ("listener tls", Loaded::Tls, Keeper::look_at_doors),
-    ("bundle", Loaded::Bundle, Keeper::look_at_bundle),
 ];
 
-fn load_bundle(config: &Config, files: &Files) -> Result<(Bundle, Vec<Problem>), Vec<Problem>> {
-    let issuers: Vec<IssuerRules> = config.issuers.iter().map(|issuer| issuer.rules.as_ref().clone()).collect();
-    let surroundings = Surroundings {
-        issuers: &issuers,
-        fapi2: config.profile == Profile::Fapi2,
-        certificates: config.certificate.rules.source != CertificateSource::None,
-        evaluation: config.bundle.evaluation.into(),
-        now: clock::now(),
+/// Problems of files at the places in the operator's file that name them.
+fn named(config: &Config, problems: Vec<Problem>) -> Vec<Problem> {
+    let named = |problem: Problem| {
+        let path = PathBuf::from(&problem.place.file);
+        config.where_named(&path, problem)
     };
-    let directory = &config.bundle.directory;
-    match bundle::load(files, &surroundings) {
-        Ok((bundle, warnings)) => Ok((bundle, files::in_directory(directory, warnings))),
-        Err(problems) => Err(files::in_directory(directory, problems)),
-    }
+    problems.into_iter().map(named).collect()
 }

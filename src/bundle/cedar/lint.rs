@@ -44,7 +44,7 @@ impl<'a> Names<'a> {
     /// Checks every entity that a policy names, and every text that it compares with: a `forbid` about one that does not
     /// exist forbids nothing.
     pub(super) fn check(&self, written: &WrittenPolicy<'_>, findings: &mut Findings<'_>) {
-        let mut literals = written.policy.entity_literals();
+        let mut literals = written.policy().entity_literals();
         literals.sort_unstable_by_key(ToString::to_string);
         literals.dedup();
         self.vocabulary.check(written, findings);
@@ -102,7 +102,7 @@ fn place(written: &WrittenPolicy<'_>, literal: &EntityUid) -> usize {
 /// Warns of a `forbid` whose conditions can only hold when something is there that the sender can leave out, such as an
 /// optional claim: whoever comes without it is not forbidden.
 pub(super) fn check_forbid(written: &WrittenPolicy<'_>, findings: &mut Findings<'_>) {
-    if written.policy.effect() != Effect::Forbid {
+    if written.policy().effect() != Effect::Forbid {
         return;
     }
     let needed = written.conditions().into_iter().flatten().find_map(|condition| {

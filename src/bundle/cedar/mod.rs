@@ -10,6 +10,7 @@ mod lint;
 mod outline;
 mod policies;
 mod reach;
+mod remembered;
 mod report;
 mod scan;
 mod schema;
@@ -20,6 +21,7 @@ mod written;
 pub(super) use lint::Names;
 pub(super) use policies::Policies;
 pub(super) use reach::Places;
+pub use remembered::Remembered;
 #[cfg(test)]
 pub(super) use schema::ReadSchema;
 pub(super) use schema::read;

@@ -25,7 +25,8 @@ pub(super) fn unpermitted<'p>(
     apis: &[Api],
     clients: &HashMap<ClientId, Registration>,
 ) -> Places {
-    let permits: Vec<_> = policies.filter(|written| written.policy.effect() == Effect::Permit).map(Scope::of).collect();
+    let permits: Vec<_> =
+        policies.filter(|written| written.policy().effect() == Effect::Permit).map(Scope::of).collect();
     // Few actions are those of many operations.
     let mut of_action: HashMap<&str, Vec<&Scope>> = HashMap::new();
     let mut places = Places::new();
@@ -80,7 +81,7 @@ pub(super) fn check_guardrails(
             }
             for ((guardrail, rule), stops) in guardrails.iter().zip(&rules).zip(stopped) {
                 let passed = stops == Some(false) && client.meets(rule) != Some(false);
-                if passed && told.insert(guardrail.policy.id()) {
+                if passed && told.insert(guardrail.policy().id()) {
                     warn(guardrail, api, operation, *relaxed, findings);
                 }
             }

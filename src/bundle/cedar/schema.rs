@@ -1,5 +1,7 @@
 //! `schema.cedarschema`: Cedar reads it, and what it declares is checked against what keybound gives.
 
+use std::sync::Arc;
+
 use cedar_policy::{Entities, EntityUid, Schema, schema_str_to_json_with_resolved_types};
 
 use super::contract::{self, Contract};
@@ -18,7 +20,7 @@ pub(in crate::bundle) struct ReadSchema {
     pub actions: Vec<Action>,
     /// The names of all actions, groups too.
     declared: Vec<String>,
-    claims: Vec<ClaimSpec>,
+    pub claims: Arc<[ClaimSpec]>,
 }
 
 /// Reads a schema. One that breaks the contract is there all the same, so that policies can be validated against it.
@@ -78,7 +80,7 @@ pub(in crate::bundle) fn read(source: &str, findings: &mut Findings<'_>) -> Opti
     let Contract { actions, claims } = contract::check(&declared, findings);
     let mut names: Vec<_> = schema.actions().map(|action| action.id().unescaped().to_owned()).collect();
     names.sort_unstable();
-    Some(ReadSchema { schema, actions, declared: names, claims })
+    Some(ReadSchema { schema, actions, declared: names, claims: claims.into() })
 }
 
 impl ReadSchema {
@@ -108,7 +110,7 @@ impl ReadSchema {
             uids.next().map(|action| (action, uids.collect()))
         };
         let actions: Vec<_> = self.groups()?.into_values().filter_map(split).collect();
-        PolicyIndex::new(policies, &actions, &self.entities()?, self.claims.clone(), evaluation)
+        PolicyIndex::new(policies, &actions, &self.entities()?, Arc::clone(&self.claims), evaluation)
     }
 
     /// A path parameter that is declared is in the paths of its action's operations: in all of them if it is required,

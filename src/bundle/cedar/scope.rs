@@ -17,9 +17,9 @@ pub(super) struct Scope {
 impl Scope {
     pub fn of(written: &WrittenPolicy<'_>) -> Self {
         Self {
-            principal: written.policy.principal_constraint(),
-            action: written.policy.action_constraint(),
-            resource: written.policy.resource_constraint(),
+            principal: written.policy().principal_constraint(),
+            action: written.policy().action_constraint(),
+            resource: written.policy().resource_constraint(),
         }
     }
 
@@ -66,14 +66,14 @@ impl Scope {
 }
 
 /// A policy as a case is held against it.
-pub(super) struct Rule {
+pub(super) struct Rule<'p> {
     scope: Scope,
     /// `None` if they are not known.
-    conditions: Option<Vec<Condition>>,
+    conditions: Option<&'p [Condition]>,
 }
 
-impl Rule {
-    pub fn of(written: &WrittenPolicy<'_>) -> Self {
+impl<'p> Rule<'p> {
+    pub fn of(written: &'p WrittenPolicy<'_>) -> Self {
         Self { scope: Scope::of(written), conditions: written.conditions() }
     }
 }
@@ -89,14 +89,14 @@ pub(super) struct Case<'c> {
 
 impl Case<'_> {
     /// Whether every such request meets a policy's scope and conditions, or none does; `None` if its text does not say.
-    pub fn meets(&self, rule: &Rule) -> Option<bool> {
+    pub fn meets(&self, rule: &Rule<'_>) -> Option<bool> {
         let scope = &rule.scope;
         if !(scope.is_about(self.principal) && scope.is_about_api(&self.api.id) && scope.covers(self.action)) {
             return Some(false);
         }
         // There is one Anonymous, and there are many clients.
         let whole = if scope.principal().is_some() && self.principal == "Client" { None } else { Some(true) };
-        let each = rule.conditions.as_ref()?.iter().map(|condition| {
+        let each = rule.conditions?.iter().map(|condition| {
             let holds = self.holds(&condition.body);
             if condition.must_hold { holds } else { not(holds) }
         });

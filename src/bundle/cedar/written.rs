@@ -1,14 +1,20 @@
 //! A policy as it is written: what its scope covers, what its conditions are, and where its words stand.
 
+use std::sync::Arc;
+
 use cedar_policy::Policy;
 use serde_json::Value;
 
+use super::remembered::Parsed;
 use super::scan::Token;
 
 /// A policy and where it is written.
 pub(super) struct WrittenPolicy<'f> {
     /// Its id is its `@id`, or a stand-in if that is not sound.
-    pub policy: Policy,
+    pub parsed: Parsed,
+    /// This text is known to be valid under this schema.
+    pub valid: bool,
+    pub text: &'f str,
     pub reason: String,
     /// Where its first token is.
     pub start: usize,
@@ -29,16 +35,31 @@ impl WrittenPolicy<'_> {
         self.tokens.first().map_or(self.start, |token| token.at)
     }
 
-    /// `None` if Cedar cannot say them as JSON: nothing is known of the policy then.
-    pub fn conditions(&self) -> Option<Vec<Condition>> {
-        let mut json = self.policy.to_json().ok()?;
-        let Some(Value::Array(conditions)) = json.get_mut("conditions").map(Value::take) else { return None };
-        let condition = |mut written: Value| {
-            let must_hold = written.get("kind")? == "when";
-            Some(Condition { must_hold, body: written.get_mut("body")?.take() })
-        };
-        conditions.into_iter().map(condition).collect()
+    pub fn policy(&self) -> &Policy {
+        &self.parsed.policy
     }
+
+    /// `None` if Cedar cannot say them as JSON: nothing is known of the policy then.
+    pub fn conditions(&self) -> Option<&[Condition]> {
+        self.parsed.conditions.as_deref()
+    }
+}
+
+impl Parsed {
+    pub fn new(policy: Policy) -> Self {
+        let conditions = Arc::new(conditions(&policy));
+        Self { policy, conditions }
+    }
+}
+
+fn conditions(policy: &Policy) -> Option<Vec<Condition>> {
+    let mut json = policy.to_json().ok()?;
+    let Some(Value::Array(conditions)) = json.get_mut("conditions").map(Value::take) else { return None };
+    let condition = |mut written: Value| {
+        let must_hold = written.get("kind")? == "when";
+        Some(Condition { must_hold, body: written.get_mut("body")?.take() })
+    };
+    conditions.into_iter().map(condition).collect()
 }
 
 /// `context.a.b` as its names.

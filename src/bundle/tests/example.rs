@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::{Forgetful, NOW, issuer, surroundings};
-use crate::bundle::{Files, load};
+use crate::bundle::{Files, Remembered, load_again};
 use crate::decision::binding::nonce::NonceKeys;
 use crate::decision::binding::{ProofRules, Spending};
 use crate::decision::certificate::{CertificateRules, CertificateSource, ChainTrust};
@@ -84,9 +84,9 @@ impl Estate {
         let key = Ed25519KeyPair::generate().unwrap();
         let rules = [issuer(AS, "https://api.example.com"), issuer(PARTNER_AS, "https://partner-api.example.com")];
         let surroundings = surroundings(&rules);
-        let (bundle, warnings) = load(files, &surroundings).unwrap_or_else(|problems| {
-            panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))
-        });
+        let mut remembered = Remembered::default();
+        let [_, reloaded] = [(); 2].map(|()| load_again(files, &surroundings, &mut remembered));
+        let (bundle, warnings) = reloaded.unwrap_or_else(|problems| panic!("{problems:#?}"));
         let keys = json!({"keys": [jwk(&key)]}).to_string();
         let keyring = Arc::new(Keyring::parse(keys.as_bytes()).ok().unwrap());
         let issuers = rules.map(|rules| Issuer { rules: Arc::new(rules), keys: Some(Arc::clone(&keyring)) });

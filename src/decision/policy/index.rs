@@ -4,6 +4,7 @@
 //! Cedar evaluates; the index leaves out only policies whose scope names another action, resource or principal. A differential
 //! test holds it against Cedar's own answer on the whole set, and [`Evaluation::Whole`] turns it off.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use cedar_policy::{ActionConstraint, Effect, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
@@ -100,12 +101,17 @@ impl PolicyIndex {
         policies: &[AuthoredPolicy],
         actions: &[(EntityUid, Vec<EntityUid>)],
         entities: &cedar_policy::Entities,
-        claims: Vec<ClaimSpec>,
+        claims: impl Into<Arc<[ClaimSpec]>>,
         evaluation: Evaluation,
     ) -> Result<Self, IndexRefused> {
         let candidates: Vec<_> = policies.iter().map(|authored| (authored, Arc::new(candidate(authored)))).collect();
-        // Whichever is asked, a set that Cedar refuses is refused.
-        let whole = Whole::new(&candidates, entities)?;
+        // Whichever is asked, a set that Cedar would refuse is refused.
+        let mut ids = HashSet::new();
+        if let Some(twice) = policies.iter().map(|authored| authored.policy.id()).find(|id| !ids.insert(*id)) {
+            return Err(IndexRefused(format!("the id `{twice}` is taken twice")));
+        }
+        let asked = (evaluation == Evaluation::Whole).then(|| Whole::new(&candidates, entities));
+        let whole = asked.transpose()?;
         let mut sorted = Vec::new();
         for (action, groups) in actions {
             let uids = core::iter::once(action).chain(groups);
@@ -125,7 +131,7 @@ impl PolicyIndex {
         }
         let named = actions.iter().map(|(action, _)| action.id().unescaped().to_owned());
         let index = named.zip(sorted).collect();
-        Ok(Self { actions: index, claims: claims.into(), whole: (evaluation == Evaluation::Whole).then_some(whole) })
+        Ok(Self { actions: index, claims: claims.into(), whole })
     }
 
     /// The claims that the schema declares.

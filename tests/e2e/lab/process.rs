@@ -3,7 +3,7 @@
 //! A guardian (`sh`) holds the list of what runs. It reads until this process is gone, however that came about, and then kills
 //! what is left; a static is never dropped, so the shared processes rely on it.
 
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::io::Write as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -66,6 +66,20 @@ impl Process {
         let child = child.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         guard('+', child.id());
         Self { child, log: log.to_owned() }
+    }
+
+    /// The nice value of each thread of this name.
+    #[allow(dead_code, reason = "one suite asks")]
+    pub fn nice(&self, name: &str) -> Vec<i32> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("a running process");
+        // A thread may end while it is looked at.
+        let stat = |task: std::io::Result<DirEntry>| std::fs::read_to_string(task.ok()?.path().join("stat")).ok();
+        let of = |stat: String| {
+            // proc_pid_stat(5): the name in parentheses, which may hold any; then from the third field on, and this is the 19th.
+            let (front, fields) = stat.rsplit_once(") ")?;
+            (front.split_once('(')?.1 == name).then(|| fields.split(' ').nth(16)?.parse().ok())?
+        };
+        tasks.filter_map(stat).filter_map(of).collect()
     }
 
     pub fn signal(&self, signal: Signal) {
