@@ -140,7 +140,7 @@ fn prime(bench: &Bench, (case, server, supply): (&Case, &Server, &Supply), seen:
     }
     let before = server.resident();
     bench.exhaust(server, supply).unwrap_or_else(|wrong| panic!("{}: {wrong}", case.title));
-    if supply.len() >= 100_000 {
+    if supply.len() >= cases::CROWD {
         *seen = Some((supply.len(), before, server.resident()));
     }
 }

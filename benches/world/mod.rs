@@ -74,6 +74,8 @@ pub struct Options {
     pub deadline_milliseconds: u32,
     /// Spent proofs remembered, all of which one client may fill.
     pub spent_capacity: usize,
+    /// The memory of verified tokens and certificates. The default of the product is 128, too.
+    pub cache_mebibytes: u32,
     /// What is added to the end of `keybound.yaml`.
     pub more: String,
 }
@@ -94,6 +96,7 @@ impl Default for Options {
             in_flight: 50_000,
             deadline_milliseconds: 10_000,
             spent_capacity: 20_000_000,
+            cache_mebibytes: 128,
             more: String::new(),
         }
     }
@@ -162,8 +165,8 @@ impl Estate {
     }
 
     fn operators_file(&self) -> String {
-        let Options { check, probes, poll_seconds, in_flight, deadline_milliseconds, spent_capacity, more } =
-            &self.options;
+        let Options { check, probes, poll_seconds, more, .. } = &self.options;
+        let Options { in_flight, deadline_milliseconds, spent_capacity, cache_mebibytes, .. } = &self.options;
         let mut text = format!(
             "listeners:\n  check:\n    - {{ name: edge, address: \"{check}\" }}\n  probes: \"{probes}\"\n\
              bundle: {{ directory: policies, poll_seconds: {poll_seconds} }}\n\
@@ -176,7 +179,8 @@ impl Estate {
             text,
             "proofs:\n  max_age_seconds: 300\n  future_skew_seconds: 0\n  \
              spent: {{ capacity: {spent_capacity}, client_share_percent: 100 }}\n\
-             limits: {{ in_flight: {in_flight}, deadline_milliseconds: {deadline_milliseconds}, drain_seconds: 0 }}\n\
+             limits: {{ in_flight: {in_flight}, deadline_milliseconds: {deadline_milliseconds}, drain_seconds: 0, \
+             cache_mebibytes: {cache_mebibytes} }}\n\
              log: {{ level: warn, allow_sample_percent: 0 }}\n{more}"
         )
         .expect("text");

@@ -121,7 +121,7 @@ fn a_flood_of_tokens_drives_out_none_that_is_used() {
             seen(&snapshot, &tokens, number)
         })
         .collect();
-    let kept = flood.iter().filter(|hash| tokens.find(*hash).is_some()).count();
+    let kept = flood.iter().filter(|hash| tokens.find(hash).is_some()).count();
     assert!(kept < 1_000, "no flood: there is room for {kept} of it");
     // Who comes later is remembered as well, and stays when used.
     let later = seen(&snapshot, &tokens, 5_000);
