@@ -226,6 +226,9 @@ fn measured(request: &Request, message: Vec<u8>) -> (Outcome, usize, Duration) {
     (outcome, MEMORY.peak_usage().saturating_sub(before), start.elapsed())
 }
 
+/// The groups of the token of that number.
+type Groups = fn(usize) -> serde_json::Value;
+
 /// What is remembered of tokens takes what it is weighed as, whatever they look like: never more than is configured, and not much less.
 #[test]
 fn remembered_tokens_take_the_memory_that_is_configured() {
@@ -235,7 +238,7 @@ fn remembered_tokens_take_the_memory_that_is_configured() {
     let (specs, apis) = (bundle.policies.claims(), bundle.inventory.apis());
     println!("{:<42} {:>10} {:>12} {:>9}", "tokens", "bytes", "memory", "kept");
     // Enough of each to fill it more than once.
-    let shapes: [(&str, usize, fn(usize) -> serde_json::Value); 4] = [
+    let shapes: [(&str, usize, Groups); 4] = [
         ("usual ones", 2_500, |_| json!([])),
         ("with three groups", 2_500, |number| json!([format!("group-{number}"), "payments", "ledger"])),
         ("with 200 groups", 600, |number| (0..200).map(|group| format!("group-{number}-{group:04}")).collect()),
