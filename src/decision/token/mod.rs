@@ -189,8 +189,7 @@ impl SignedToken {
     }
 
     /// When it expires for all who see it, Unix seconds.
-    #[must_use]
-    pub fn ends_at(&self) -> i64 {
+    fn ends_at(&self) -> i64 {
         self.expires.floor.saturating_add(self.issuer.expiry_skew_seconds)
     }
 
