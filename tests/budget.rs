@@ -16,10 +16,14 @@
 mod support;
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue};
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
+use keybound::decision::jose::sha256;
+use keybound::decision::token;
+use keybound::edge::known::memories;
 use peak_alloc::PeakAlloc;
 use serde_json::json;
 
@@ -179,8 +183,12 @@ fn signed() -> Vec<(&'static str, Request)> {
     ]
 }
 
+/// One after the other: memory is counted for the whole process.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn no_input_takes_more_than_its_share_of_time_and_memory() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     println!("{:<42} {:>10} {:>12} {:>9}  code", "input", "bytes", "memory", "ms");
     let mut wrong = Vec::new();
     for (name, request) in [messages(), texts(), signed()].concat() {
@@ -208,12 +216,58 @@ fn measured(request: &Request, message: Vec<u8>) -> (Outcome, usize, Duration) {
     let memory = Memory::new(10, 100);
     let mut request = request.clone();
     // Once: the closure gives the message away, so that no copy of it is counted.
-    let message = std::sync::Mutex::new(Some(message));
-    request.edit_bytes = Some(std::sync::Arc::new(move |_| message.lock().unwrap().take().unwrap()));
+    let message = Mutex::new(Some(message));
+    request.edit_bytes = Some(Arc::new(move |_| message.lock().unwrap().take().unwrap()));
     request.edit_message = None;
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
     let start = Instant::now();
     let outcome = judge(&request, Encoding::Raw, &memory, NOW);
     (outcome, MEMORY.peak_usage().saturating_sub(before), start.elapsed())
+}
+
+/// The groups of the token of that number.
+type Groups = fn(usize) -> serde_json::Value;
+
+/// What is remembered of tokens takes what it is weighed as, whatever they look like: never more than is configured, and not much less.
+#[test]
+fn remembered_tokens_take_the_memory_that_is_configured() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let snapshot = Setting::Standard.build();
+    let bundle = snapshot.bundle.as_ref().unwrap();
+    let (specs, apis) = (bundle.policies.claims(), bundle.inventory.apis());
+    println!("{:<42} {:>10} {:>12} {:>9}", "tokens", "bytes", "memory", "kept");
+    // Enough of each to fill it more than once.
+    let shapes: [(&str, usize, Groups); 4] = [
+        ("usual ones", 2_500, |_| json!([])),
+        ("with three groups", 2_500, |number| json!([format!("group-{number}"), "payments", "ledger"])),
+        ("with 200 groups", 600, |number| (0..200).map(|group| format!("group-{number}-{group:04}")).collect()),
+        ("with 400 short groups", 1_000, |_| (100..500).map(|group| group.to_string()).collect()),
+    ];
+    for (name, count, groups) in shapes {
+        let before = MEMORY.current_usage();
+        let (tokens, leaves) = memories(2);
+        let (mut hashes, mut length) = (Vec::new(), 0);
+        for number in 0..count {
+            let mut jws = support::issuers::token();
+            jws.claims["jti"] = json!(number.to_string());
+            jws.claims["groups"] = groups(number);
+            let text = jws.compact();
+            let hash = sha256(text.as_bytes());
+            // Seen twice, it is busy.
+            for _ in 0..2 {
+                let known = token::verify(text.as_bytes(), &hash, &snapshot.issuers, tokens.as_ref());
+                let Ok(known) = known else { panic!("{name}: refused") };
+                assert!(known.accept(&apis[0], specs, NOW).is_ok(), "{name}");
+            }
+            (hashes, length) = ([hashes, vec![hash]].concat(), text.len());
+        }
+        let taken = MEMORY.current_usage() - before - size_of_val(hashes.as_slice());
+        let kept = hashes.iter().filter(|hash| token::KnownTokens::find(tokens.as_ref(), hash).is_some()).count();
+        println!("{name:<42} {length:>10} {taken:>12} {kept:>9}");
+        assert!(taken <= 2 * MIB, "{name}: {taken} bytes");
+        // The eighth for certificates is empty; what is beside is weighed generously.
+        assert!(taken >= MIB * 3 / 4, "{name}: {taken} bytes only");
+        drop(leaves);
+    }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::cases::{Case, On};
+use crate::cases::{Case, On, ROOMY_MEBIBYTES};
 use crate::figures::{Latency, Row};
 use crate::load::{Closed, Flow, Shape, Span, Supply, closed, count, open};
 use crate::process::{Cores, Server};
@@ -85,6 +85,10 @@ impl Bench {
             On::FloorJemalloc => Server::floor(&jemalloc_floor().expect("built by make bench"), &self.server),
             On::Keybound(policies) | On::Fresh(policies) => {
                 Server::keybound_ready(&self.estate(policies, Options::default()), &self.server)
+            }
+            On::Roomy(policies) => {
+                let options = Options { cache_mebibytes: ROOMY_MEBIBYTES, ..Options::default() };
+                Server::keybound_ready(&self.estate(policies, options), &self.server)
             }
             On::Peer(address) => Server::foreign(address),
         });

@@ -17,6 +17,8 @@ pub enum On {
     FloorJemalloc,
     /// keybound with so many policies.
     Keybound(usize),
+    /// keybound with so many policies, and room for [`CROWD`] tokens, as one who has so many configures it.
+    Roomy(usize),
     /// keybound with so many policies, started for this.
     Fresh(usize),
     /// Somebody else's.
@@ -50,6 +52,10 @@ enum Messages {
 
 /// The policies of the estate that is measured most.
 pub const POLICIES: usize = 1_000;
+/// Tokens of the row with the most.
+pub const CROWD: usize = 100_000;
+/// `limits.cache_mebibytes` for them: three quarters are for tokens, of which one takes less than 1,500 bytes.
+pub const ROOMY_MEBIBYTES: u32 = 256;
 /// Never-seen tokens that are made for one run: signing is dear.
 const NEVER_SEEN: usize = 30_000;
 
@@ -134,7 +140,13 @@ fn allowed(chosen: &dyn Fn(&str) -> bool) -> Vec<Case> {
     let mut cases = vec![
         case("bound.1", "bound, 1 token", on, bound_of(1), Expected::allow()),
         case("bound.1000", "bound, 1,000 tokens", on, bound_of(1_000), Expected::allow()),
-        case("bound.100000", "bound, 100,000 tokens", on, bound_of(100_000), Expected::allow()),
+        case(
+            "bound.100000",
+            "bound, 100,000 tokens (256 MiB)",
+            On::Roomy(POLICIES),
+            bound_of(CROWD),
+            Expected::allow(),
+        ),
     ];
     if chosen("unseen") {
         let supply = Supply::new(never_seen(NEVER_SEEN), true, vec![Expected::allow()]);

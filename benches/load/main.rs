@@ -1,7 +1,7 @@
 //! `make bench`: what a check costs, compared in one run with a gRPC server that decides nothing and with the bare signature.
 //!
 //! Words choose what is measured: groups (`floor bound unseen dpop denials policies`), rows (`bound.1000`), and the bad cases (`cold
-//! rotation buster goodput reload workers memory`). Without any, everything is. docs/benchmarks.md says how to read it.
+//! rotation buster goodput reload workers memory replay`). Without any, everything is. docs/benchmarks.md says how to read it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,6 +23,7 @@ mod figures;
 mod floor;
 mod load;
 mod process;
+mod replay;
 mod report;
 mod told;
 mod trouble;
@@ -48,7 +49,7 @@ use world::Algorithm;
 const AT_MOST: Duration = Duration::from_secs(15 * 60);
 
 type Trouble = fn(&Bench, &mut Told) -> Result<(), String>;
-const TROUBLES: [(&str, Trouble); 7] = [
+const TROUBLES: [(&str, Trouble); 8] = [
     ("cold", trouble::cold),
     ("rotation", trouble::rotation),
     ("buster", trouble::buster),
@@ -56,6 +57,7 @@ const TROUBLES: [(&str, Trouble); 7] = [
     ("reload", trouble::reload),
     ("workers", trouble::workers),
     ("memory", trouble::memory),
+    ("replay", replay::replay),
 ];
 
 fn main() -> Result<(), String> {
@@ -140,7 +142,7 @@ fn prime(bench: &Bench, (case, server, supply): (&Case, &Server, &Supply), seen:
     }
     let before = server.resident();
     bench.exhaust(server, supply).unwrap_or_else(|wrong| panic!("{}: {wrong}", case.title));
-    if supply.len() >= 100_000 {
+    if supply.len() >= cases::CROWD {
         *seen = Some((supply.len(), before, server.resident()));
     }
 }

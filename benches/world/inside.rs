@@ -18,7 +18,7 @@ use keybound::edge::wire;
 use keybound::operator::check;
 use keybound::telemetry::metrics::Metrics;
 
-use super::{Estate, now};
+use super::{Estate, Options, now};
 
 /// What judges.
 pub struct Inside {
@@ -33,8 +33,13 @@ pub struct Inside {
 impl Inside {
     /// What a process has that serves an estate with so many policies.
     pub fn new(policies: usize) -> Self {
+        Self::with(policies, Options::default())
+    }
+
+    /// The same, configured so.
+    pub fn with(policies: usize, options: Options) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let estate = Estate::write(directory.path(), policies);
+        let estate = Estate::write_with(directory.path(), policies, options);
         let Ok(prepared) = check::prepare(&estate.config()) else { panic!("the estate is refused") };
         let snapshot = Arc::new(prepared.keeper.snapshot());
         let spent = Arc::new(Memory::new(20_000_000, 100, 0));

@@ -9,6 +9,7 @@
 pub mod support;
 
 pub mod bundle;
+pub mod classic;
 pub mod inside;
 pub mod messages;
 pub mod party;
@@ -74,6 +75,10 @@ pub struct Options {
     pub deadline_milliseconds: u32,
     /// Spent proofs remembered, all of which one client may fill.
     pub spent_capacity: usize,
+    /// The memory of verified tokens and certificates. The default of the product is 128, too.
+    pub cache_mebibytes: u32,
+    /// Where the client's certificate is read from.
+    pub certificate: &'static str,
     /// What is added to the end of `keybound.yaml`.
     pub more: String,
 }
@@ -94,6 +99,8 @@ impl Default for Options {
             in_flight: 50_000,
             deadline_milliseconds: 10_000,
             spent_capacity: 20_000_000,
+            cache_mebibytes: 128,
+            certificate: "envoy_peer_certificate",
             more: String::new(),
         }
     }
@@ -162,21 +169,22 @@ impl Estate {
     }
 
     fn operators_file(&self) -> String {
-        let Options { check, probes, poll_seconds, in_flight, deadline_milliseconds, spent_capacity, more } =
-            &self.options;
+        let Options { check, probes, poll_seconds, certificate, more, .. } = &self.options;
+        let Options { in_flight, deadline_milliseconds, spent_capacity, cache_mebibytes, .. } = &self.options;
         let mut text = format!(
             "listeners:\n  check:\n    - {{ name: edge, address: \"{check}\" }}\n  probes: \"{probes}\"\n\
              bundle: {{ directory: policies, poll_seconds: {poll_seconds} }}\n\
              issuers:\n  - issuer: {ISSUER}\n    keys: {{ file: as-jwks.json }}\n    audiences: [{AUDIENCE}]\n    \
              algorithms: [ES256, RS256, EdDSA]\n    max_lifetime_seconds: 3600\n\
-             certificate: {{ source: envoy_peer_certificate, chain_verified_by: nobody }}\n"
+             certificate: {{ source: {certificate}, chain_verified_by: nobody }}\n"
         );
         // No proof is refused for being made before the start longer than it must.
         write!(
             text,
             "proofs:\n  max_age_seconds: 300\n  future_skew_seconds: 0\n  \
              spent: {{ capacity: {spent_capacity}, client_share_percent: 100 }}\n\
-             limits: {{ in_flight: {in_flight}, deadline_milliseconds: {deadline_milliseconds}, drain_seconds: 0 }}\n\
+             limits: {{ in_flight: {in_flight}, deadline_milliseconds: {deadline_milliseconds}, drain_seconds: 0, \
+             cache_mebibytes: {cache_mebibytes} }}\n\
              log: {{ level: warn, allow_sample_percent: 0 }}\n{more}"
         )
         .expect("text");

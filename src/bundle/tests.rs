@@ -181,7 +181,7 @@ impl KnownTokens for Forgetful {
         None
     }
 
-    fn keep(&self, _: &[u8; 32], _: usize, _: &Arc<SignedToken>) {}
+    fn keep(&self, _: &[u8; 32], _: &Arc<SignedToken>) {}
 }
 
 fn load_in(files: &Files, change: impl FnOnce(&mut Surroundings<'_>)) -> Result<(Bundle, Vec<Problem>), Vec<Problem>> {

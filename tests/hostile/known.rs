@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use keybound::decision::jose::sha256;
 use keybound::decision::snapshot::Snapshot;
-use keybound::decision::token::{Issuer, Issuers, Keyring};
+use keybound::decision::token::{self, ClaimSpec, ClaimType, Issuer, Issuers, Keyring, KnownTokens};
+use keybound::edge::known::{Tokens, memories};
 use serde_json::json;
 
 use crate::support::issuers::{SERVER, named_keys};
@@ -87,4 +89,65 @@ fn a_certificate_that_was_read_is_itself_alone() {
     assert_eq!(code(&snapshot, &good_mtls().certificate(&pki().other), NOW), "certificate_mismatch");
     assert_eq!(code(&snapshot, &good_mtls(), NOW), "allowed");
     assert_eq!(code(&snapshot, &good_mtls().without_certificate(), NOW), "certificate_missing");
+}
+
+/// A signed token that nobody else has, and the hash of its text.
+fn signed(number: usize) -> (String, [u8; 32]) {
+    let mut token = crate::support::issuers::token();
+    token.claims["jti"] = json!(format!("one-of-many-{number}"));
+    let text = token.compact();
+    let hash = sha256(text.as_bytes());
+    (text, hash)
+}
+
+fn seen(snapshot: &Snapshot, tokens: &Tokens, number: usize) -> [u8; 32] {
+    let (text, hash) = signed(number);
+    assert!(token::verify(text.as_bytes(), &hash, &snapshot.issuers, tokens).is_ok());
+    hash
+}
+
+#[test]
+fn a_flood_of_tokens_drives_out_none_that_is_used() {
+    let snapshot = Setting::Standard.build();
+    let (tokens, _) = memories(1);
+    let used: Vec<_> = (0..50).map(|number| seen(&snapshot, &tokens, number)).collect();
+    assert!(used.iter().all(|hash| tokens.find(hash).is_some()));
+    let flood: Vec<_> = (1_000..4_000)
+        .map(|number| {
+            // Between two uses of a token more come than there is room for.
+            if number % 30 == 0 {
+                assert!(tokens.find(&used[number / 30 % 50]).is_some(), "driven out after {number}");
+            }
+            seen(&snapshot, &tokens, number)
+        })
+        .collect();
+    let kept = flood.iter().filter(|hash| tokens.find(hash).is_some()).count();
+    assert!(kept < 1_000, "no flood: there is room for {kept} of it");
+    // Who comes later is remembered as well, and stays when used.
+    let later = seen(&snapshot, &tokens, 5_000);
+    assert!(tokens.find(&later).is_some());
+    for number in 6_000..6_600 {
+        seen(&snapshot, &tokens, number);
+        assert!(number % 100 != 0 || tokens.find(&later).is_some(), "driven out after {number}");
+    }
+}
+
+#[test]
+fn policies_are_told_what_was_signed_whenever_the_schema_changes() {
+    let snapshot = Setting::Standard.build();
+    let apis = snapshot.bundle.as_ref().unwrap().inventory.apis();
+    let (text, hash) = signed(1);
+    let told = |kind: ClaimType| {
+        let claim = ClaimSpec { attribute: "made".to_owned(), claim: "jti".to_owned(), kind };
+        let specs: Arc<[ClaimSpec]> = [claim].into();
+        // Anew, anew and kept, as it was kept.
+        [(); 3].map(|()| {
+            let token = token::verify(text.as_bytes(), &hash, &snapshot.issuers, snapshot.tokens.as_ref()).ok()?;
+            token.accept(&apis[0], &specs, NOW).map(|token| token.told()["claims"].to_string()).ok()
+        })
+    };
+    let said = || [(); 3].map(|()| Some(r#"{made: "one-of-many-1"}"#.to_owned()));
+    assert_eq!(told(ClaimType::Text), said());
+    assert_eq!(told(ClaimType::Long), [None, None, None], "a claim of another type is refused");
+    assert_eq!(told(ClaimType::Text), said());
 }

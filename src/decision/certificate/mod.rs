@@ -191,7 +191,7 @@ fn vouched_names(
         // A hash alone cannot be followed to a root; and without a bundle nothing can.
         (ChainTrust::Keybound, None) => Err(CertificateDenial::Untrusted),
         (ChainTrust::Keybound, Some(leaf)) => {
-            trust.ok_or(CertificateDenial::Untrusted)?.verify(&leaf.certificate, &shown.chain, now)?;
+            leaf.chains_to(trust.ok_or(CertificateDenial::Untrusted)?, &shown.chain, now)?;
             leaf.names().map(Some)
         }
     }

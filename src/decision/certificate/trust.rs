@@ -23,6 +23,21 @@ use super::{CertificateDenial, names, thumbprint};
 pub struct TrustBundle {
     verifier: Arc<dyn ClientCertVerifier>,
     intermediates: Vec<CertificateDer<'static>>,
+    /// Which bundle this is: no other one has the same, not even of the same content.
+    itself: Arc<()>,
+}
+
+/// That a certificate chains to a root of one bundle by the intermediates of that bundle, and from when until when.
+pub(super) struct Vouched {
+    by: Arc<()>,
+    from: i64,
+    until: i64,
+}
+
+impl Vouched {
+    pub(super) fn holds(&self, trust: &TrustBundle, now: i64) -> bool {
+        Arc::ptr_eq(&self.by, &trust.itself) && self.from <= now && now <= self.until
+    }
 }
 
 /// Says nothing about the certificates.
@@ -90,7 +105,7 @@ impl TrustBundle {
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
             .map_err(|_| TrustBundleError::NoRoot)?;
-        Ok(Self { verifier, intermediates })
+        Ok(Self { verifier, intermediates, itself: Arc::new(()) })
     }
 
     /// Whether the certificate chains to one of our roots at `now`, through our intermediates or the presented ones.
@@ -109,6 +124,28 @@ impl TrustBundle {
             .map(|_| ())
             .map_err(|_| CertificateDenial::Untrusted)
     }
+
+    /// How long what [`Self::verify`] just said of a certificate without a presented chain stays so: as long as each certificate that
+    /// its path can have, the certificate itself and every intermediate of ours that is good now. Roots have no dates here. `None` if
+    /// one of them does not tell.
+    pub(super) fn vouched(&self, certificate: &[u8], now: i64) -> Option<Vouched> {
+        let (mut from, mut until) = dates(certificate)?;
+        for intermediate in &self.intermediates {
+            let (begins, ends) = dates(intermediate)?;
+            // One that is not good now is no part of the path that was found.
+            if begins <= now && now <= ends {
+                (from, until) = (from.max(begins), until.min(ends));
+            }
+        }
+        (from <= now && now <= until).then(|| Vouched { by: Arc::clone(&self.itself), from: from.max(0), until })
+    }
+}
+
+/// The first and the last second of a certificate (RFC 5280 §4.1.2.5), Unix time.
+fn dates(der: &[u8]) -> Option<(i64, i64)> {
+    let certificate = thumbprint::certificate(der).ok()?;
+    let validity = certificate.validity();
+    Some((validity.not_before.timestamp(), validity.not_after.timestamp()))
 }
 
 /// Whether a CA certificate is self-signed; the alternative is an intermediate.

@@ -4,12 +4,11 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
-
-use super::{Confirmation, Issuer, IssuerRules, Issuers, Keyring, SignedToken, TokenType};
+use super::told::Claims;
+use super::{Confirmation, Issuer, IssuerRules, Issuers, Keyring, SignedToken, TokenType, claims};
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
-use crate::decision::jose::{Compact, Header, Map, NumericDate, Value, base64url_32};
+use crate::decision::jose::{Compact, Header, Map, NumericDate, Value, base64url, base64url_32};
 use crate::decision::limits;
 
 /// A token that is refused.
@@ -42,7 +41,7 @@ pub(super) fn verify<'s>(token: &[u8], issuers: &'s Issuers) -> Result<SignedTok
     let issuer = issuers.find(issuer).ok_or(Denial::TokenIssuerUnknown)?;
     let keys = by_issuer(&jws, &header, issuer)
         .map_err(|denial| TokenRefused { denial, issuer: Some(&issuer.rules.issuer) })?;
-    Ok(signed(Arc::clone(&issuer.rules), Arc::clone(keys), jws.payload)?)
+    Ok(signed((Arc::clone(&issuer.rules), Arc::clone(keys)), &jws)?)
 }
 
 /// What the issuer's rules and keys say: type, algorithm, signature. The keys that it was verified with.
@@ -71,29 +70,35 @@ fn has_type(expected: TokenType, actual: Option<&str>) -> bool {
     is("at+jwt") || is("application/at+jwt") || (expected == TokenType::LegacyJwt && is("JWT"))
 }
 
-fn signed(issuer: Arc<IssuerRules>, keys: Arc<Keyring>, claims: Map) -> Result<SignedToken, Denial> {
+fn signed((issuer, keys): (Arc<IssuerRules>, Arc<Keyring>), jws: &Compact<'_>) -> Result<SignedToken, Denial> {
+    let claims = &jws.payload;
     let strict = issuer.token_type == TokenType::AtJwt;
-    let identifier = |name: &str, required: bool| match identifier(&claims, name)? {
+    let identifier = |name: &str, required: bool| match identifier(claims, name)? {
         None if required => Err(Denial::TokenClaimMissing),
         found => Ok(found.map(str::to_owned)),
     };
     let client = identifier(&issuer.client_claim, true)?.ok_or(Denial::TokenClaimMissing)?;
-    let (audiences, scopes) = (audiences(&claims)?, scopes(&claims, &issuer.scope_claim)?);
+    let (audiences, scopes) = (audiences(claims)?, scopes(claims, &issuer.scope_claim)?);
     Ok(SignedToken {
         client: ClientId { issuer: issuer.issuer.clone(), id: client },
         subject: identifier("sub", strict)?,
         token_id: identifier("jti", strict)?,
-        audiences,
-        scopes,
-        expires: date(&claims, "exp")?.ok_or(Denial::TokenClaimMissing)?,
-        issued: date(&claims, "iat")?.ok_or(Denial::TokenClaimMissing)?,
-        not_before: date(&claims, "nbf")?,
-        confirmation: confirmation(&claims)?,
-        told: ArcSwapOption::empty(),
+        told_bytes: claims::told_bytes(claims, audiences.len().saturating_add(scopes.len())),
+        audiences: audiences.into(),
+        scopes: scopes.into(),
+        expires: date(claims, "exp")?.ok_or(Denial::TokenClaimMissing)?,
+        issued: date(claims, "iat")?.ok_or(Denial::TokenClaimMissing)?,
+        not_before: date(claims, "nbf")?,
+        confirmation: confirmation(claims)?,
+        claims: Claims::of(payload(jws)?),
         issuer,
         keys,
-        claims,
     })
+}
+
+/// The bytes of the payload, of the very text that was verified.
+fn payload(jws: &Compact<'_>) -> Result<Vec<u8>, Denial> {
+    jws.signing_input.rsplit(|byte| *byte == b'.').next().and_then(base64url).ok_or(Denial::TokenMalformed)
 }
 
 fn text<'c>(claims: &'c Map, name: &str) -> Result<Option<&'c str>, Denial> {

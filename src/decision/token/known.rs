@@ -11,8 +11,8 @@ pub trait KnownTokens: Send + Sync {
     /// The token whose text has this SHA-256.
     fn find(&self, hash: &[u8; 32]) -> Option<Arc<SignedToken>>;
 
-    /// Remembers a token by the SHA-256 of its text, which had `length` bytes.
-    fn keep(&self, hash: &[u8; 32], length: usize, token: &Arc<SignedToken>);
+    /// Remembers a token by the SHA-256 of its text.
+    fn keep(&self, hash: &[u8; 32], token: &Arc<SignedToken>);
 }
 
 /// Verifies everything about a token that does not depend on API, time or sender, or remembers that it was. `hash` is the SHA-256
@@ -30,6 +30,6 @@ pub fn verify<'s>(
         return Ok(signed);
     }
     let signed = Arc::new(at_jwt::verify(token, issuers)?);
-    known.keep(hash, token.len(), &signed);
+    known.keep(hash, &signed);
     Ok(signed)
 }

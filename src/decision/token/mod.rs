@@ -8,6 +8,7 @@ mod at_jwt;
 pub mod claims;
 mod keyring;
 mod known;
+mod told;
 
 use std::sync::Arc;
 
@@ -16,17 +17,17 @@ pub use claims::{ClaimSpec, ClaimType};
 pub use keyring::{KeyRemark, Keyring, KeysRefused, RemarkKind};
 pub use known::{KnownTokens, verify};
 
-use arc_swap::ArcSwapOption;
 use cedar_policy_core::ast::Value;
 
 use crate::decision::cedar::{self, Record};
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
+use crate::decision::jose::NumericDate;
 use crate::decision::jose::algorithm::AlgorithmSet;
-use crate::decision::jose::{Map, NumericDate};
 use crate::decision::leniency::Waiver;
 use crate::decision::lookup::Lookup;
 use crate::decision::route::Api;
+use told::{Claims, Told};
 
 /// An issuer and the keys it has now.
 pub struct Issuer {
@@ -117,19 +118,16 @@ pub struct SignedToken {
     client: ClientId,
     subject: Option<String>,
     token_id: Option<String>,
-    audiences: Vec<String>,
-    scopes: Vec<String>,
+    audiences: Box<[String]>,
+    scopes: Box<[String]>,
     expires: NumericDate,
     issued: NumericDate,
     not_before: Option<NumericDate>,
     confirmation: Confirmation,
-    claims: Map,
-    /// What policies are told of it that does not change, with the list of claims that their schema declares: made once for each.
-    told: ArcSwapOption<Told>,
+    claims: Claims,
+    /// What Cedar's values of it take at most.
+    told_bytes: usize,
 }
-
-/// The claims that a schema declares, and what its policies are told of a token.
-type Told = (Arc<[ClaimSpec]>, Record);
 
 /// A token that is good for this API now; its sender is not proven.
 pub struct VerifiedToken {
@@ -191,27 +189,51 @@ impl SignedToken {
     }
 
     /// When it expires for all who see it, Unix seconds.
-    #[must_use]
-    pub fn ends_at(&self) -> i64 {
+    fn ends_at(&self) -> i64 {
         self.expires.floor.saturating_add(self.issuer.expiry_skew_seconds)
     }
 
+    /// What it takes of memory, in bytes, but for what policies are told.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let lists = [&self.audiences, &self.scopes].into_iter().flat_map(|list| list.iter());
+        let texts = [&self.client.issuer, &self.client.id].into_iter().chain(lists).chain(&self.subject);
+        let length = |text: &String| text.capacity().saturating_add(size_of::<String>());
+        let texts = texts.chain(&self.token_id).map(length).fold(0, usize::saturating_add);
+        size_of::<Self>().saturating_add(texts).saturating_add(self.claims.bytes())
+    }
+
+    /// What policies are told takes so much at most.
+    #[must_use]
+    pub fn told_bytes(&self) -> usize {
+        self.told_bytes
+    }
+
+    /// Lets it keep what policies are told, until [`Self::forget_told`]; `false` if it did so already. Who lets it must see that not
+    /// too many do.
+    #[must_use]
+    pub fn keep_told(&self) -> bool {
+        self.claims.keep()
+    }
+
+    /// What policies are told is made anew each time, again.
+    pub fn forget_told(&self) {
+        self.claims.forget();
+    }
+
     fn told(&self, specs: &Arc<[ClaimSpec]>) -> Result<Arc<Told>, Denial> {
-        if let Some(told) = self.told.load_full().filter(|told| Arc::ptr_eq(&told.0, specs)) {
-            return Ok(told);
-        }
-        let declared = claims::read(&self.claims, specs).map_err(|_| Denial::TokenClaimMalformed)?;
-        let mut record = Record::from([
-            cedar::pair("issuer", cedar::text(&self.issuer.issuer)),
-            cedar::pair("scopes", cedar::texts(&self.scopes)),
-            cedar::pair("audiences", cedar::texts(&self.audiences)),
-            cedar::pair("lifetime_seconds", Value::from(self.lifetime_seconds())),
-            cedar::pair("claims", cedar::record(declared)),
-        ]);
-        record.extend(self.subject.as_deref().map(|subject| cedar::pair("subject", cedar::text(subject))));
-        let told = Arc::new((Arc::clone(specs), record));
-        self.told.store(Some(Arc::clone(&told)));
-        Ok(told)
+        self.claims.told(specs, |claims| {
+            let declared = claims::read(claims, specs).map_err(|_| Denial::TokenClaimMalformed)?;
+            let mut record = Record::from([
+                cedar::pair("issuer", cedar::text(&self.issuer.issuer)),
+                cedar::pair("scopes", cedar::texts(&self.scopes)),
+                cedar::pair("audiences", cedar::texts(&self.audiences)),
+                cedar::pair("lifetime_seconds", Value::from(self.lifetime_seconds())),
+                cedar::pair("claims", cedar::record(declared)),
+            ]);
+            record.extend(self.subject.as_deref().map(|subject| cedar::pair("subject", cedar::text(subject))));
+            Ok(record)
+        })
     }
 
     /// `exp − iat`, seconds.

@@ -7,6 +7,7 @@ use rcgen::{
 };
 
 use super::super::fixtures::{Authority, NOW, RFC8705_PEM, authority_params, decoded_pem, dns, pem, survives};
+use super::super::leaf::Leaf;
 use super::*;
 
 const UNTRUSTED: Result<(), CertificateDenial> = Err(CertificateDenial::Untrusted);
@@ -73,6 +74,72 @@ fn dates_are_those_of_the_time_told() {
         (i64::MAX, UNTRUSTED),
     ] {
         assert_eq!(trust.verify(&client, &[], now), expected, "{now}");
+    }
+}
+
+fn day(day: u8) -> i64 {
+    date_time_ymd(2026, 3, day).unix_timestamp()
+}
+
+/// A certificate that is good on the days from the first to the second of March.
+fn dated(mut params: CertificateParams, first: u8, last: u8) -> CertificateParams {
+    (params.not_before, params.not_after) = (date_time_ymd(2026, 3, first), date_time_ymd(2026, 3, last));
+    params
+}
+
+#[test]
+fn a_chain_that_was_verified_is_good_for_that_bundle_alone() {
+    let (root, stranger) = (Authority::root("root"), Authority::root("root"));
+    let leaf = Leaf::of(root.client(|_| {})).unwrap();
+    let (trust, same, other) = (bundle(&[&root]), bundle(&[&root]), bundle(&[&stranger]));
+    for _ in 0..2 {
+        assert_eq!(leaf.chains_to(&trust, &[], NOW), Ok(()));
+    }
+    assert_eq!(leaf.chains_to(&other, &[], NOW), UNTRUSTED, "the bundle was replaced");
+    assert_eq!(leaf.chains_to(&other, &[root.der()], NOW), UNTRUSTED, "and its root came along");
+    assert_eq!(leaf.chains_to(&same, &[], NOW), Ok(()));
+    let forged = Leaf::of(stranger.client(|_| {})).unwrap();
+    assert_eq!(forged.chains_to(&trust, &[], NOW), UNTRUSTED, "another certificate of the same name");
+}
+
+#[test]
+fn a_chain_that_was_presented_is_verified_each_time() {
+    let root = Authority::root("root");
+    let intermediate = root.intermediate("intermediate");
+    let (trust, leaf) = (bundle(&[&root]), Leaf::of(intermediate.client(|_| {})).unwrap());
+    assert_eq!(leaf.chains_to(&trust, &[intermediate.der()], NOW), Ok(()));
+    assert_eq!(leaf.chains_to(&trust, &[], NOW), UNTRUSTED);
+    let linked = bundle(&[&root, &intermediate]);
+    assert_eq!(leaf.chains_to(&linked, &[], NOW), Ok(()));
+    assert_eq!(leaf.chains_to(&trust, &[], NOW), UNTRUSTED, "the bundle has lost its intermediate");
+}
+
+#[test]
+fn what_is_remembered_of_a_chain_ends_with_each_of_its_certificates() {
+    let root = Authority::root("root");
+    for (leaf_days, one_days, other_days) in [
+        ((5, 10), (1, 20), (1, 20)),
+        ((1, 20), (5, 10), (1, 20)),
+        // The path may go by one of two of the same name; the other one may only shorten it.
+        ((1, 20), (3, 12), (8, 16)),
+        ((1, 20), (8, 16), (3, 12)),
+        ((1, 20), (3, 6), (12, 16)),
+    ] {
+        let one = root.intermediate_with(dated(authority_params("intermediate"), one_days.0, one_days.1));
+        let other = root.intermediate_with(dated(authority_params("intermediate"), other_days.0, other_days.1));
+        let trust = bundle(&[&root, &one, &other]);
+        let certificates = [&one, &other]
+            .map(|issuer| issuer.client(|params| *params = dated(core::mem::take(params), leaf_days.0, leaf_days.1)));
+        for certificate in certificates {
+            let leaf = Leaf::of(certificate.clone()).unwrap();
+            // Forth and back: a clock that is set back must not find what holds only later.
+            let days = (1..=21).chain((1..=21).rev()).chain([1, 21, 9, 4, 14, 9, 1, 21]);
+            for now in
+                days.flat_map(|number| [day(number).saturating_sub(1), day(number), day(number).saturating_add(1)])
+            {
+                assert_eq!(leaf.chains_to(&trust, &[], now), trust.verify(&certificate, &[], now), "{now}");
+            }
+        }
     }
 }
 
