@@ -257,8 +257,8 @@ fn remembered_tokens_take_the_memory_that_is_configured() {
             // Seen twice, it is busy.
             for _ in 0..2 {
                 let known = token::verify(text.as_bytes(), &hash, &snapshot.issuers, tokens.as_ref());
-                let Ok(known) = known else { panic!("{name}: refused") };
-                assert!(known.accept(&apis[0], specs, NOW).is_ok(), "{name}");
+                let Ok((known, just_read)) = known else { panic!("{name}: refused") };
+                assert!(known.accept(just_read, &apis[0], specs, NOW).is_ok(), "{name}");
             }
             (hashes, length) = ([hashes, vec![hash]].concat(), text.len());
         }

@@ -64,8 +64,9 @@ impl Inside {
         let route = route::resolve(&bundle.inventory, &facts).expect("a route");
         let credential = credential::present(&facts).expect("a credential");
         let (hash, known) = (credential.token_hash(), snapshot.tokens.as_ref());
-        let Ok(signed) = token::verify(credential.token(), hash, &snapshot.issuers, known) else { panic!("no token") };
-        let token = signed.accept(route.api(), bundle.policies.claims(), now).expect("a token for this API");
+        let verified = token::verify(credential.token(), hash, &snapshot.issuers, known);
+        let Ok((signed, just_read)) = verified else { panic!("no token") };
+        let token = signed.accept(just_read, route.api(), bundle.policies.claims(), now).expect("a token for this API");
         let registration = bundle.clients.admit(token.client(), true, now).expect("a client");
         let rules = &snapshot.certificates;
         let leaves = snapshot.leaves.as_ref();

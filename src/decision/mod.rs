@@ -158,13 +158,13 @@ impl<'w> Walk<'w> {
     }
 
     fn token(&mut self, credential: &PresentedCredential<'_>) -> Result<VerifiedToken, Denial> {
-        let signed = match token::verify(
+        let (signed, claims) = match token::verify(
             credential.token(),
             credential.token_hash(),
             &self.snapshot.issuers,
             self.snapshot.tokens.as_ref(),
         ) {
-            Ok(signed) => signed,
+            Ok(verified) => verified,
             Err(refused) => {
                 self.findings.issuer = refused.issuer.map(str::to_owned);
                 return Err(refused.denial);
@@ -172,7 +172,7 @@ impl<'w> Walk<'w> {
         };
         self.findings.issuer = Some(signed.client().issuer.clone());
         self.findings.client = Some(signed.client().clone());
-        let token = signed.accept(self.route.api(), self.bundle.policies.claims(), self.now)?;
+        let token = signed.accept(claims, self.route.api(), self.bundle.policies.claims(), self.now)?;
         if token.lifetime_waived() {
             self.findings.waived.push(Waiver::TokenLifetime);
         }

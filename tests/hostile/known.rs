@@ -142,8 +142,9 @@ fn policies_are_told_what_was_signed_whenever_the_schema_changes() {
         let specs: Arc<[ClaimSpec]> = [claim].into();
         // Anew, anew and kept, as it was kept.
         [(); 3].map(|()| {
-            let token = token::verify(text.as_bytes(), &hash, &snapshot.issuers, snapshot.tokens.as_ref()).ok()?;
-            token.accept(&apis[0], &specs, NOW).map(|token| token.told()["claims"].to_string()).ok()
+            let verified = token::verify(text.as_bytes(), &hash, &snapshot.issuers, snapshot.tokens.as_ref());
+            let (token, just_read) = verified.ok()?;
+            token.accept(just_read, &apis[0], &specs, NOW).map(|token| token.told()["claims"].to_string()).ok()
         })
     };
     let said = || [(); 3].map(|()| Some(r#"{made: "one-of-many-1"}"#.to_owned()));

@@ -11,6 +11,8 @@ pub struct Compact<'t> {
     pub header: Map,
     /// The payload.
     pub payload: Map,
+    /// The payload's bytes.
+    pub payload_bytes: Vec<u8>,
     /// What is signed: `header.payload`, as sent.
     pub signing_input: &'t [u8],
     /// The signature's bytes.
@@ -39,10 +41,13 @@ impl<'t> Compact<'t> {
         };
         let signed = header.len().checked_add(1).and_then(|length| length.checked_add(payload.len()));
         let signing_input = signed.and_then(|length| text.get(..length)).ok_or(NotCompact)?;
-        let object = |part: &[u8]| base64url(part).and_then(|bytes| parse_object(&bytes).ok()).ok_or(NotCompact);
+        let object = |bytes: &[u8]| parse_object(bytes).map_err(|_| NotCompact);
+        let header = object(&base64url(header).ok_or(NotCompact)?)?;
+        let payload_bytes = base64url(payload).ok_or(NotCompact)?;
         Ok(Self {
-            header: object(header)?,
-            payload: object(payload)?,
+            header,
+            payload: object(&payload_bytes)?,
+            payload_bytes,
             signing_input,
             signature: base64url(signature).filter(|bytes| !bytes.is_empty()).ok_or(NotCompact)?,
         })

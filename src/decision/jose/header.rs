@@ -40,7 +40,7 @@ impl<'h> Header<'h> {
             algorithm: Algorithm::from_name(text("alg")?.ok_or(HeaderMalformed)?),
             token_type: text("typ")?,
             key_id,
-            asks_for_extension: ["crit", "b64", "zip"].iter().any(|name| header.contains_key(*name)),
+            asks_for_extension: ["crit", "b64", "zip"].iter().any(|name| header.contains_key(name)),
         })
     }
 }

@@ -68,6 +68,11 @@ impl Map {
         self.0.get(at).map(|(_, value)| value)
     }
 
+    /// What the members hold.
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
     /// Whether there is a member of exactly this name.
     #[must_use]
     pub fn contains_key(&self, name: &str) -> bool {

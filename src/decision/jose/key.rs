@@ -82,7 +82,7 @@ impl PublicKey {
     /// # Errors
     /// [`KeyDenial`].
     pub fn from_jwk(jwk: &Map) -> Result<Self, KeyDenial> {
-        if PRIVATE_MEMBERS.iter().any(|member| jwk.contains_key(*member)) {
+        if PRIVATE_MEMBERS.iter().any(|member| jwk.contains_key(member)) {
             return Err(KeyDenial::Private);
         }
         match text(jwk, "kty")? {

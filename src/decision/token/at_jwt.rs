@@ -8,7 +8,7 @@ use super::told::Claims;
 use super::{Confirmation, Issuer, IssuerRules, Issuers, Keyring, SignedToken, TokenType, claims};
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
-use crate::decision::jose::{Compact, Header, Map, NumericDate, Value, base64url, base64url_32};
+use crate::decision::jose::{Compact, Header, Map, NumericDate, Value, base64url_32};
 use crate::decision::limits;
 
 /// A token that is refused.
@@ -26,11 +26,12 @@ impl From<Denial> for TokenRefused<'_> {
     }
 }
 
-/// Verifies everything about a token that does not depend on API, time or sender. Cheap checks come before the signature.
+/// Verifies everything about a token that does not depend on API, time or sender, and gives its claims beside it. Cheap checks come
+/// before the signature.
 ///
 /// # Errors
 /// A denial of class `token`, or `fault_keys_unavailable`.
-pub(super) fn verify<'s>(token: &[u8], issuers: &'s Issuers) -> Result<SignedToken, TokenRefused<'s>> {
+pub(super) fn verify<'s>(token: &[u8], issuers: &'s Issuers) -> Result<(SignedToken, Map), TokenRefused<'s>> {
     let jws = Compact::parse(token, limits::TOKEN_BYTES).map_err(|_| Denial::TokenMalformed)?;
     let header = Header::read(&jws.header).map_err(|_| Denial::TokenMalformed)?;
     if header.asks_for_extension {
@@ -41,7 +42,8 @@ pub(super) fn verify<'s>(token: &[u8], issuers: &'s Issuers) -> Result<SignedTok
     let issuer = issuers.find(issuer).ok_or(Denial::TokenIssuerUnknown)?;
     let keys = by_issuer(&jws, &header, issuer)
         .map_err(|denial| TokenRefused { denial, issuer: Some(&issuer.rules.issuer) })?;
-    Ok(signed((Arc::clone(&issuer.rules), Arc::clone(keys)), &jws)?)
+    let signed = signed((Arc::clone(&issuer.rules), Arc::clone(keys)), &jws.payload, jws.payload_bytes)?;
+    Ok((signed, jws.payload))
 }
 
 /// What the issuer's rules and keys say: type, algorithm, signature. The keys that it was verified with.
@@ -70,8 +72,11 @@ fn has_type(expected: TokenType, actual: Option<&str>) -> bool {
     is("at+jwt") || is("application/at+jwt") || (expected == TokenType::LegacyJwt && is("JWT"))
 }
 
-fn signed((issuer, keys): (Arc<IssuerRules>, Arc<Keyring>), jws: &Compact<'_>) -> Result<SignedToken, Denial> {
-    let claims = &jws.payload;
+fn signed(
+    (issuer, keys): (Arc<IssuerRules>, Arc<Keyring>),
+    claims: &Map,
+    payload: Vec<u8>,
+) -> Result<SignedToken, Denial> {
     let strict = issuer.token_type == TokenType::AtJwt;
     let identifier = |name: &str, required: bool| match identifier(claims, name)? {
         None if required => Err(Denial::TokenClaimMissing),
@@ -90,15 +95,10 @@ fn signed((issuer, keys): (Arc<IssuerRules>, Arc<Keyring>), jws: &Compact<'_>) -
         issued: date(claims, "iat")?.ok_or(Denial::TokenClaimMissing)?,
         not_before: date(claims, "nbf")?,
         confirmation: confirmation(claims)?,
-        claims: Claims::of(payload(jws)?),
+        claims: Claims::of(payload),
         issuer,
         keys,
     })
-}
-
-/// The bytes of the payload, of the very text that was verified.
-fn payload(jws: &Compact<'_>) -> Result<Vec<u8>, Denial> {
-    jws.signing_input.rsplit(|byte| *byte == b'.').next().and_then(base64url).ok_or(Denial::TokenMalformed)
 }
 
 fn text<'c>(claims: &'c Map, name: &str) -> Result<Option<&'c str>, Denial> {

@@ -92,29 +92,35 @@ fn bytes(value: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    use crate::decision::jose::parse_object;
 
     fn spec(attribute: &str, kind: ClaimType) -> ClaimSpec {
         ClaimSpec { attribute: attribute.into(), claim: attribute.into(), kind }
     }
 
+    fn claims(value: &Value) -> Map {
+        parse_object(value.to_string().as_bytes()).unwrap()
+    }
+
     fn reading(kind: ClaimType, value: &Value) -> Result<Record, WrongType> {
-        let Value::Object(map) = json!({"x": value, "other": 1}) else { panic!("an object") };
+        let map = claims(&json!({"x": value, "other": 1}));
         read(&map, &[spec("x", kind)])
     }
 
     #[test]
     fn declared_claims_are_read_and_others_are_not() {
-        let Value::Object(map) = json!({"a": "b", "z": [1]}) else { panic!("an object") };
+        let map = claims(&json!({"a": "b", "z": [1]}));
         let specs = [spec("a", ClaimType::Text), spec("missing", ClaimType::Long)];
         assert_eq!(read(&map, &specs).unwrap(), [("a".into(), "b".into())].into());
     }
 
     #[test]
     fn a_namespaced_claim_may_have_a_short_attribute() {
-        let Value::Object(map) = json!({"https://x.test/level": 3}) else { panic!("an object") };
+        let map = claims(&json!({"https://x.test/level": 3}));
         let spec = ClaimSpec { attribute: "level".into(), claim: "https://x.test/level".into(), kind: ClaimType::Long };
         assert_eq!(read(&map, &[spec]).unwrap(), [("level".into(), 3.into())].into());
     }

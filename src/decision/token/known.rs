@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::{Issuers, SignedToken, TokenRefused, at_jwt};
+use crate::decision::jose::Map;
 
 /// Where verified tokens are remembered. A memory may forget; it never makes a token.
 pub trait KnownTokens: Send + Sync {
@@ -16,7 +17,7 @@ pub trait KnownTokens: Send + Sync {
 }
 
 /// Verifies everything about a token that does not depend on API, time or sender, or remembers that it was. `hash` is the SHA-256
-/// of its text.
+/// of its text. The claims come beside it where they were just read.
 ///
 /// # Errors
 /// A denial of class `token`, or `fault_keys_unavailable`.
@@ -25,11 +26,12 @@ pub fn verify<'s>(
     hash: &[u8; 32],
     issuers: &'s Issuers,
     known: &dyn KnownTokens,
-) -> Result<Arc<SignedToken>, TokenRefused<'s>> {
+) -> Result<(Arc<SignedToken>, Option<Map>), TokenRefused<'s>> {
     if let Some(signed) = known.find(hash).filter(|signed| signed.stands(issuers)) {
-        return Ok(signed);
+        return Ok((signed, None));
     }
-    let signed = Arc::new(at_jwt::verify(token, issuers)?);
+    let (signed, claims) = at_jwt::verify(token, issuers)?;
+    let signed = Arc::new(signed);
     known.keep(hash, &signed);
-    Ok(signed)
+    Ok((signed, Some(claims)))
 }

@@ -22,8 +22,8 @@ use cedar_policy_core::ast::Value;
 use crate::decision::cedar::{self, Record};
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
-use crate::decision::jose::NumericDate;
 use crate::decision::jose::algorithm::AlgorithmSet;
+use crate::decision::jose::{Map, NumericDate};
 use crate::decision::leniency::Waiver;
 use crate::decision::lookup::Lookup;
 use crate::decision::route::Api;
@@ -143,11 +143,17 @@ impl SignedToken {
         &self.client
     }
 
-    /// Judges what depends on the API and the time.
+    /// Judges what depends on the API and the time. Its claims may be given by who has just read them.
     ///
     /// # Errors
     /// A denial of class `token`.
-    pub fn accept(self: Arc<Self>, api: &Api, specs: &Arc<[ClaimSpec]>, now: i64) -> Result<VerifiedToken, Denial> {
+    pub fn accept(
+        self: Arc<Self>,
+        just_read: Option<Map>,
+        api: &Api,
+        specs: &Arc<[ClaimSpec]>,
+        now: i64,
+    ) -> Result<VerifiedToken, Denial> {
         let rules = &self.issuer;
         if !api.issuers.contains(&rules.issuer) {
             return Err(Denial::TokenIssuerUnknown);
@@ -174,7 +180,7 @@ impl SignedToken {
         if over(rules.max_lifetime_seconds) || (over_api && !waived) {
             return Err(Denial::TokenLifetimeExceeded);
         }
-        let told = self.told(specs)?;
+        let told = self.told(specs, just_read)?;
         Ok(VerifiedToken { signed: self, told, waived })
     }
 }
@@ -221,8 +227,8 @@ impl SignedToken {
         self.claims.forget();
     }
 
-    fn told(&self, specs: &Arc<[ClaimSpec]>) -> Result<Arc<Told>, Denial> {
-        self.claims.told(specs, |claims| {
+    fn told(&self, specs: &Arc<[ClaimSpec]>, just_read: Option<Map>) -> Result<Arc<Told>, Denial> {
+        self.claims.told(specs, just_read, |claims| {
             let declared = claims::read(claims, specs).map_err(|_| Denial::TokenClaimMalformed)?;
             let mut record = Record::from([
                 cedar::pair("issuer", cedar::text(&self.issuer.issuer)),

@@ -35,17 +35,21 @@ impl Claims {
         self.payload.len()
     }
 
-    /// What was told before to who declares the same claims, else what is made of them.
+    /// What was told before to who declares the same claims, else what is made of them; they are read for that, unless they just were.
     pub fn told(
         &self,
         specs: &Arc<[ClaimSpec]>,
+        just_read: Option<Map>,
         make: impl FnOnce(&Map) -> Result<Record, Denial>,
     ) -> Result<Arc<Told>, Denial> {
         if let Some(told) = self.told.load_full().filter(|told| Arc::ptr_eq(&told.0, specs)) {
             return Ok(told);
         }
-        // They were read when the token was verified: this cannot fail, and if it did, it would not be an allow.
-        let claims = parse_object(&self.payload).map_err(|_| Denial::TokenMalformed)?;
+        let claims = match just_read {
+            Some(claims) => claims,
+            // They were read when the token was verified: this cannot fail, and if it did, it would not be an allow.
+            None => parse_object(&self.payload).map_err(|_| Denial::TokenMalformed)?,
+        };
         let told = Arc::new((Arc::clone(specs), make(&claims)?));
         if self.keeps.load(Ordering::Relaxed) {
             self.told.store(Some(Arc::clone(&told)));
