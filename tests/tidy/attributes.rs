@@ -100,8 +100,9 @@ fn with_subject(setting: Setting, facts: &RequestFacts<'_>, route: &route::Route
     let bundle = snapshot.bundle.as_ref().unwrap();
     let credential = credential::present(facts).unwrap();
     let known = snapshot.tokens.as_ref();
-    let signed = token::verify(credential.token(), credential.token_hash(), &snapshot.issuers, known).unwrap();
-    let token = signed.accept(route.api(), bundle.policies.claims(), NOW).unwrap();
+    let verified = token::verify(credential.token(), credential.token_hash(), &snapshot.issuers, known);
+    let (signed, just_read) = verified.unwrap();
+    let token = signed.accept(just_read, route.api(), bundle.policies.claims(), NOW).unwrap();
     let registration = bundle.clients.admit(token.client(), true, NOW).unwrap();
     let certificate =
         certificate::present(&snapshot.certificates, None, &facts.certificate(), snapshot.leaves.as_ref(), NOW)

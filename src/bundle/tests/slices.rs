@@ -162,7 +162,11 @@ fn check(schema: &ReadSchema, entities: &Entities, texts: &[String], about: Abou
         }
     }
     // The index does leave out what names another action, resource or principal.
-    let narrow = |text: &&String| text.contains("action == Action::\"a1\"") || text.contains("== Api::\"x\"");
+    let scope = |text: &str| text.split(')').next().unwrap_or_default().to_owned();
+    let narrow = |text: &&String| {
+        let scope = scope(text);
+        scope.contains("action == Action::\"a1\"") || scope.contains("resource == Api::\"x\"")
+    };
     let single = texts.iter().filter(narrow).count();
     assert!(left_out >= single, "{asked} asked, {left_out} left out: {texts:#?}");
 }
