@@ -75,8 +75,8 @@ impl Bench {
 
     /// A server of the fleet, started if it is not there.
     pub fn on(&self, on: On) -> Rc<Server> {
-        if let (On::Fresh(_), Some(before)) = (on, self.fleet.borrow_mut().remove(&on)) {
-            drop(before);
+        if matches!(on, On::Fresh(_)) {
+            drop(self.fleet.borrow_mut().remove(&on));
         } else if let Some(server) = self.fleet.borrow().get(&on) {
             return Rc::clone(server);
         }

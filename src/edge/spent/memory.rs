@@ -6,9 +6,11 @@
 //! cannot fill the memory for the others.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use foldhash::quality::RandomState;
 
 use crate::decision::binding::{Spend, Spending};
 
@@ -37,27 +39,27 @@ type Buckets<T> = VecDeque<(i64, T)>;
 
 /// The proofs of one bucket.
 struct Proofs {
-    keys: HashSet<u128>,
+    keys: HashSet<u128, RandomState>,
     /// The latest `made_at` among them.
     made_at: i64,
 }
 
 impl Default for Proofs {
     fn default() -> Self {
-        Self { keys: HashSet::new(), made_at: i64::MIN }
+        Self { keys: HashSet::default(), made_at: i64::MIN }
     }
 }
 
 /// A part of the clients, with how many proofs of each are remembered.
 struct Clients {
-    counts: HashMap<u64, Buckets<usize>>,
+    counts: HashMap<u64, Buckets<usize>, RandomState>,
     /// How many there may be before those are forgotten of whom nothing is remembered.
     tidy_at: usize,
 }
 
 impl Default for Clients {
     fn default() -> Self {
-        Self { counts: HashMap::new(), tidy_at: CLIENTS }
+        Self { counts: HashMap::default(), tidy_at: CLIENTS }
     }
 }
 
@@ -112,7 +114,7 @@ impl Memory {
     pub fn new(capacity: usize, share_percent: u8, watermark: i64) -> Self {
         let share = capacity.saturating_mul(usize::from(share_percent)).checked_div(100).unwrap_or(capacity).max(1);
         Self {
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             proofs: (0..SHARDS).map(|_| Mutex::default()).collect(),
             clients: (0..SHARDS).map(|_| Mutex::default()).collect(),
             entries: AtomicUsize::new(0),
