@@ -63,7 +63,7 @@ fn spend(measured: &mut dyn FnMut(&mut dyn FnMut() -> Spending) -> Spending) -> 
     let begin = now();
     let memory = Memory::new(20_000_000, 100, 0);
     let client = ClientId { issuer: ISSUER.to_owned(), id: "busy-robot".to_owned() };
-    let mut spend = Spend { key: [0; 32], client, made_at: 0, by_nonce: false, until: 0 };
+    let mut spend = Spend { key: [0; 32], client: client.into(), made_at: 0, by_nonce: false, until: 0 };
     for number in 0..PROOFS {
         let now = begin + i64::from(number) * i64::from(SECONDS) / i64::from(PROOFS);
         // As a hash is: nothing of it follows from the one before.

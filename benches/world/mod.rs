@@ -161,6 +161,13 @@ impl Estate {
         self.put(&self.bundle().join(bundle::CHANGING), &bundle::changing(word));
     }
 
+    /// The schema changes: the same declarations, another text.
+    pub fn change_schema(&self) {
+        let path = self.bundle().join("schema.cedarschema");
+        let text = std::fs::read_to_string(&path).expect("the schema");
+        self.put(&path, &format!("{text}\n// Another text.\n"));
+    }
+
     /// Nobody reads half a file, and the directory of the bundle never shows one that is no part of it.
     fn put(&self, path: &Path, text: &str) {
         let aside = self.directory.join("aside");

@@ -25,6 +25,8 @@ mod template;
 pub mod token;
 mod verdict;
 
+use std::sync::Arc;
+
 pub use verdict::{Decision, Findings, Identity, Refusal, Verdict};
 
 use binding::{Bound, BoundSender, ProvenSender, Sender, Spend, Spending};
@@ -170,8 +172,7 @@ impl<'w> Walk<'w> {
                 return Err(refused.denial);
             }
         };
-        self.findings.issuer = Some(signed.client().issuer.clone());
-        self.findings.client = Some(signed.client().clone());
+        self.findings.client = Some(Arc::clone(signed.client()));
         let token = signed.accept(claims, self.route.api(), self.bundle.policies.claims(), self.now)?;
         if token.lifetime_waived() {
             self.findings.waived.push(Waiver::TokenLifetime);
@@ -307,7 +308,7 @@ impl Proven<'_> {
                 }
                 let nonce = sender.proof().filter(|proof| proof.wants_fresh_nonce()).map(|_| self.walk.mint());
                 let identity = Identity {
-                    client: evidence.token.client().clone(),
+                    client: Arc::clone(evidence.token.client()),
                     subject: evidence.token.subject().map(str::to_owned),
                     proof: sender.method(),
                 };

@@ -47,7 +47,7 @@ pub struct Refusal {
 /// Who sent an allowed request: what the upstream may be told.
 pub struct Identity {
     /// The client and its issuer.
-    pub client: ClientId,
+    pub client: Arc<ClientId>,
     /// The token's `sub`.
     pub subject: Option<String>,
     /// How the sender was proven.
@@ -63,10 +63,10 @@ pub struct Findings {
     pub api: Option<String>,
     /// The action.
     pub action: Option<String>,
-    /// The configured issuer that the token claims to be from.
+    /// The configured issuer that a refused token claims to be from.
     pub issuer: Option<String>,
     /// The client that a verified token names.
-    pub client: Option<ClientId>,
+    pub client: Option<Arc<ClientId>>,
     /// How the sender was proven.
     pub proof: Option<ProofMethod>,
     /// Denials that leniency softened, in order.

@@ -56,15 +56,16 @@ impl Services {
             let permit = Arc::clone(&self.listener.in_flight).try_acquire_owned().ok();
             Either::Left((Arc::clone(&self.listener), request.into_body(), permit, Instant::now()))
         } else {
-            Either::Right((self.others.clone(), request))
+            // Boxed: what every check carries along is small.
+            let mut others = self.others.clone();
+            Either::Right(Box::pin(async move { others.call(request).await }))
         };
         async move {
             match asked {
                 Either::Left((listener, body, permit, arrived)) => {
                     listener.check(body, permit, arrived).await.map(Either::Left)
                 }
-                Either::Right((mut others, request)) => {
-                    let answering: std::pin::Pin<Box<_>> = Box::pin(async move { others.call(request).await });
+                Either::Right(answering) => {
                     let Ok(answer) = answering.await;
                     answer.map(Either::Right)
                 }

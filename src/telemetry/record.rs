@@ -93,7 +93,7 @@ impl<'d> DecisionRecord<'d> {
         match self.decision.verdict {
             Verdict::Observed { .. } => None,
             Verdict::Allowed { .. } | Verdict::Public | Verdict::Answer(_) | Verdict::Denied(_) => {
-                self.decision.findings.client.as_ref()
+                self.decision.findings.client.as_deref()
             }
         }
     }
@@ -102,7 +102,7 @@ impl<'d> DecisionRecord<'d> {
     #[must_use]
     pub fn unproven(&self) -> Option<&'d ClientId> {
         match self.decision.verdict {
-            Verdict::Observed { .. } => self.decision.findings.client.as_ref(),
+            Verdict::Observed { .. } => self.decision.findings.client.as_deref(),
             Verdict::Allowed { .. } | Verdict::Public | Verdict::Answer(_) | Verdict::Denied(_) => None,
         }
     }
@@ -119,7 +119,8 @@ impl<'d> DecisionRecord<'d> {
         match self.decision.verdict {
             Verdict::Observed { .. } => None,
             Verdict::Allowed { .. } | Verdict::Public | Verdict::Answer(_) | Verdict::Denied(_) => {
-                self.decision.findings.issuer.as_deref()
+                let client = self.decision.findings.client.as_ref().map(|client| client.issuer.as_str());
+                client.or(self.decision.findings.issuer.as_deref())
             }
         }
     }

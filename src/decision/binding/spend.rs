@@ -3,6 +3,8 @@
 //! The proof is spent after every other check of it, so that nobody without the key can fill the memory or burn somebody's
 //! `jti`. The key is (enforcement point, key thumbprint, `jti`): verified values, never raw text of the request.
 
+use std::sync::Arc;
+
 use super::{BoundSender, ProofMethod, Sender, dpop};
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
@@ -15,7 +17,7 @@ pub struct Spend {
     /// SHA-256 over (enforcement point, key thumbprint, `jti`).
     pub key: [u8; 32],
     /// Whose share of the memory it takes.
-    pub client: ClientId,
+    pub client: Arc<ClientId>,
     /// The time that the proof vouches for, Unix seconds: when its nonce was minted, or else its `iat`. A proof that is older
     /// than the memory cannot be told from a spent one.
     pub made_at: i64,
@@ -49,7 +51,7 @@ impl Spend {
         let issued = proof.issued().floor;
         Self {
             key: spend_key(sender.facts.point(), key, proof.token_id()),
-            client: sender.token.client().clone(),
+            client: Arc::clone(sender.token.client()),
             made_at: proof.nonce_minted().unwrap_or(issued),
             by_nonce: proof.nonce_minted().is_some(),
             // One second more: the last instant is inside the window. The allowance lets our clock step back by `ahead`.

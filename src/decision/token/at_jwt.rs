@@ -85,7 +85,7 @@ fn signed(
     let client = identifier(&issuer.client_claim, true)?.ok_or(Denial::TokenClaimMissing)?;
     let (audiences, scopes) = (audiences(claims)?, scopes(claims, &issuer.scope_claim)?);
     Ok(SignedToken {
-        client: ClientId { issuer: issuer.issuer.clone(), id: client },
+        client: Arc::new(ClientId { issuer: issuer.issuer.clone(), id: client }),
         subject: identifier("sub", strict)?,
         token_id: identifier("jti", strict)?,
         told_bytes: claims::told_bytes(claims, audiences.len().saturating_add(scopes.len())),

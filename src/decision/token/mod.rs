@@ -115,7 +115,7 @@ impl Issuers {
 pub struct SignedToken {
     issuer: Arc<IssuerRules>,
     keys: Arc<Keyring>,
-    client: ClientId,
+    client: Arc<ClientId>,
     subject: Option<String>,
     token_id: Option<String>,
     audiences: Box<[String]>,
@@ -139,7 +139,7 @@ pub struct VerifiedToken {
 impl SignedToken {
     /// The client that the token was issued to.
     #[must_use]
-    pub fn client(&self) -> &ClientId {
+    pub fn client(&self) -> &Arc<ClientId> {
         &self.client
     }
 
@@ -257,7 +257,7 @@ impl VerifiedToken {
 
     /// The client that the token was issued to.
     #[must_use]
-    pub fn client(&self) -> &ClientId {
+    pub fn client(&self) -> &Arc<ClientId> {
         &self.signed.client
     }
 

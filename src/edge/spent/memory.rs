@@ -248,7 +248,7 @@ mod tests {
             *byte = from;
         }
         let client = ClientId { issuer: "https://as.test".into(), id: client.into() };
-        Spend { key: bytes, client, made_at: NOW, by_nonce: false, until: NOW + 70 }
+        Spend { key: bytes, client: client.into(), made_at: NOW, by_nonce: false, until: NOW + 70 }
     }
 
     fn memory(capacity: usize, share_percent: u8) -> Memory {
