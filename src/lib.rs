@@ -21,8 +21,9 @@
 //!
 //! # The path of a check
 //!
-//! 1. `edge/listen.rs` accepts, `edge/service.rs` takes the call and `edge/frame.rs` its one message, raw, so that no failure becomes a
-//!    gRPC error, which a mesh may turn into an allow. A check over the bound on work in flight is denied at once.
+//! 1. `edge/listen.rs` accepts, `edge/connection.rs` speaks HTTP/2 on the worker, `edge/service.rs` takes the call and `edge/frame.rs` its
+//!    one message, raw, so that no failure becomes a gRPC error, which a mesh may turn into an allow. A check over the bound on work in
+//!    flight is denied at once.
 //! 2. `edge/gate.rs` is the whole path minus the socket: bytes in, answer out, nothing in between that waits.
 //! 3. `edge/wire.rs` reads the fields in place; `decision/facts.rs` refuses what is malformed, too large or can be read in two ways.
 //! 4. `decision/mod.rs` walks on one screen: route, credential, token, client, certificate, binding. It ends, or asks for one thing:
@@ -30,7 +31,7 @@
 //!    `edge/known.rs` remembers tokens whose signature was verified and certificates that were read: facts, never a verdict.
 //! 5. `decision/policy/mod.rs` asks Cedar, but only about the policies that `decision/policy/index.rs` finds: guardrails first, then
 //!    scopes, then the policies.
-//! 6. `edge/reply.rs` makes the CheckResponse, and is the only one that may.
+//! 6. `edge/reply.rs` makes the CheckResponse, and is the only one that may; `edge/writer.rs` writes its bytes where they leave from.
 //!
 //! # The code map
 //!
