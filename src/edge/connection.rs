@@ -1,7 +1,7 @@
 //! Connections on their worker: HTTP/2 on each, until its caller or the process ends.
 //!
 //! hyper serves them and not a gRPC library: that would cut a call short at the caller's `grpc-timeout`, with an error of gRPC, which a
-//! mesh may turn into an allow. What was counted against tears and floods is hyper's and h2's own.
+//! mesh may turn into an allow. What bounds floods of frames and resets is hyper's and h2's.
 
 use std::sync::Arc;
 
@@ -18,6 +18,9 @@ use crate::edge::service::Services;
 /// Room for Envoy's bursts: one check's headers fit many times.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+/// Above Envoy's largest header block (8 MiB): an Envoy that traces hands a client's `tracestate` on in the headers of the call, and a
+/// call whose headers are too long is refused before anybody could deny it.
+const HEADER_LIST: u32 = 16 * 1024 * 1024;
 /// Checks that Envoy gives up (its timeout) come as resets; a burst of them must not end the connection for the others.
 const RESETS: usize = 65_536;
 
@@ -33,8 +36,11 @@ pub fn http(limits: &Limits) -> Http {
     http.initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(streams)
+        .max_header_list_size(HEADER_LIST)
         .max_pending_accept_reset_streams(RESETS)
-        .max_local_error_reset_streams(RESETS)
+        // h2 counts them over the whole life of a connection, also what comes for a check that was refused before its message was all
+        // here: a long overload would end the connection, and each check on it with an error of gRPC.
+        .max_local_error_reset_streams(None)
         // No caller of gRPC asks for the date.
         .auto_date_header(false);
     http

@@ -5,7 +5,7 @@
 /// A message that is being written, after whatever was in the buffer before.
 pub struct Writer<'b>(&'b mut Vec<u8>);
 
-/// Bytes of a length that most messages in messages have.
+/// A length up to this is one byte: most messages in messages are no longer.
 const SHORT: usize = 0x7f;
 
 /// Wire types.
@@ -150,6 +150,17 @@ mod tests {
             move |inner| vec((number.clone(), inner), 0..6).prop_map(|fields| Field::Message(Fields(fields)))
         });
         list(field.boxed())
+    }
+
+    #[test]
+    fn lengths_of_every_size_are_written() {
+        for length in [0, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152] {
+            let bytes = Fields(vec![(1, Field::Bytes(vec![7; length])), (2, Field::Number(3))]);
+            let fields = Fields(vec![(9, Field::Message(bytes)), (9, Field::Number(1))]);
+            let mut written = Vec::new();
+            fields.write(&mut Writer::new(&mut written));
+            assert!(written == fields.encode_to_vec(), "{length}");
+        }
     }
 
     proptest! {

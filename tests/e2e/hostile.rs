@@ -121,6 +121,19 @@ async fn whatever_the_caller_writes_around_the_message_is_no_grpc_error() {
 }
 
 #[tokio::test]
+async fn headers_of_the_call_as_long_as_any_envoy_takes_are_no_grpc_error() {
+    let lab = visit();
+    let direct = Direct::tcp(lab.lab.ports.check).await;
+    // An Envoy that traces hands on what the client wrote there.
+    for length in [15_000, 17_000, 60_000, 200_000, 8 << 20] {
+        let state = format!("a={}", "x".repeat(length));
+        let call = direct.call(&[("tracestate", &state)], framed(0, &encode(&dpop().build(), Encoding::Raw))).await;
+        call.judged().allowed();
+    }
+    direct.check(&dpop().build(), Encoding::Raw).await.allowed();
+}
+
+#[tokio::test]
 async fn a_thousand_broken_calls_leave_it_serving() {
     let lab = visit();
     let direct = Direct::tcp(lab.lab.ports.check).await;
