@@ -90,9 +90,10 @@ impl Case {
         self.read("message")
     }
 
-    /// Those that come before them: of the same client, and with the same tokens unless those are to be new.
+    /// Those that come before them: of the same client, and with the same tokens unless those are to be new. Each token comes twice:
+    /// the second time it is remembered what policies are told of it.
     pub fn before(self) -> Vec<Vec<u8>> {
-        self.read("before")
+        [self.read("before"), self.read("again")].concat()
     }
 
     /// What they have to verify.
@@ -113,6 +114,7 @@ impl Case {
         let earlier = if self == Self::NeverSeenRs256 { world::token(self.client(), algorithm) } else { token };
         let put = |what: &str, bytes: &[u8]| std::fs::write(self.file(what, number), bytes).expect("a written file");
         put("before", &of(&earlier));
+        put("again", &of(&earlier));
         put("message", &message);
         if let Some(algorithm) = self.algorithm() {
             let jws = match self {

@@ -69,9 +69,9 @@ fn main() -> Result<(), String> {
     // Cargo says `--bench`; what else begins with a dash is not ours either.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let chosen = |key: &str| words.is_empty() || words.iter().any(|word| is_of(key, word));
-    let shape = Shape { connections: number("BENCH_CONNECTIONS", 4.0), in_flight: number("BENCH_IN_FLIGHT", 32.0) };
-    let long = Duration::from_secs_f64(setting("BENCH_SECONDS", 1.0));
-    let bench = Bench::new(shape, long, number("BENCH_REPETITIONS", 3.0));
+    let shape = Shape { connections: number("BENCH_CONNECTIONS", 4.0)?, in_flight: number("BENCH_IN_FLIGHT", 32.0)? };
+    let long = Duration::from_secs_f64(setting("BENCH_SECONDS", 1.0)?);
+    let bench = Bench::new(shape, long, number("BENCH_REPETITIONS", 3.0)?);
     let peer = std::env::var("PEER").ok().map(|at| address(&at));
     let mut told = Told::default();
     setup(&bench, &mut told);
@@ -80,6 +80,7 @@ fn main() -> Result<(), String> {
     let cases: Vec<_> = cases(&chosen, peer.transpose()?);
     let cases: Vec<_> =
         cases.into_iter().filter(|case| case.key != "floor.jemalloc" || jemalloc_floor().is_some()).collect();
+    words.iter().try_for_each(|word| known(word, &cases))?;
     let signatures = [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256]
         .map(|algorithm| (algorithm, verify::cost(algorithm, &bench.server)));
     let mut seen = None;
@@ -105,18 +106,30 @@ fn is_of(key: &str, word: &str) -> bool {
     key == word || key.strip_prefix(word).is_some_and(|rest| rest.starts_with('.'))
 }
 
+/// Whether a word chooses anything.
+fn known(word: &str, cases: &[Case]) -> Result<(), String> {
+    let mut keys = cases.iter().map(|case| case.key).chain(TROUBLES.map(|(key, _)| key));
+    if keys.any(|key| is_of(key, word)) {
+        return Ok(());
+    }
+    let remedy = if word == "peer" { "name one with PEER=HOST:PORT" } else { "docs/benchmarks.md lists all of them" };
+    Err(format!("BENCH: there is no group, row or bad case `{word}`: {remedy}"))
+}
+
 fn address(at: &str) -> Result<SocketAddr, String> {
     let found = at.to_socket_addrs().ok().and_then(|mut found| found.next());
     found.ok_or_else(|| format!("PEER={at} is not HOST:PORT"))
 }
 
-fn setting(name: &str, default: f64) -> f64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).filter(|value| *value > 0.0).unwrap_or(default)
+fn setting(name: &str, default: f64) -> Result<f64, String> {
+    let Ok(text) = std::env::var(name) else { return Ok(default) };
+    let value = text.parse().ok().filter(|value| (0.1..=1_000.0).contains(value));
+    value.ok_or_else(|| format!("{name}={text}: write a number from 0.1 to 1000"))
 }
 
 #[allow(clippy::as_conversions, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
-fn number(name: &str, default: f64) -> usize {
-    setting(name, default).max(1.0) as usize
+fn number(name: &str, default: f64) -> Result<usize, String> {
+    Ok(setting(name, default)?.max(1.0) as usize)
 }
 
 fn setup(bench: &Bench, told: &mut Told) {

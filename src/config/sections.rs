@@ -32,7 +32,9 @@ pub struct Tls {
 pub struct Bundle {
     /// The directory that holds the bundle: `schema.cedarschema`, `*.cedar`, `apis.yaml` and `clients.yaml`.
     pub directory: PathBuf,
-    /// How often its content, and that of every other file that is read again, is looked at, in seconds.
+    /// How often its content, and that of every other file that is read again, is looked at, in seconds. A new bundle is read at a low
+    /// priority, so that checks do not wait: on a machine that is busy this takes a while, and until the log says `new files are
+    /// served` the old bundle decides.
     #[serde(default = "two")]
     #[schemars(range(min = 1, max = 60))]
     pub poll_seconds: u64,

@@ -171,7 +171,8 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut access: A) -> Result<Value, A::Error> {
-        let mut members = Vec::new();
+        // Room for what most objects have.
+        let mut members = Vec::with_capacity(12);
         while let Some(name) = access.next_key::<String>()? {
             self.count()?;
             text(&name)?;

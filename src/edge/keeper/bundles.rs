@@ -1,7 +1,7 @@
 //! The bundle's files: read anew on a thread that gives way to all others, and dropped there.
 //!
 //! Ten thousand policies take seconds to read and tens of milliseconds to free. Checks take microseconds, and with one core they wait
-//! for whoever has it. So the thread that reads has the lowest priority, and it holds every bundle that it read until nobody else
+//! for whoever has it. So the thread that reads has a low priority, and it holds every bundle that it read until nobody else
 //! does: a check that lets go of an old one never is the last to do so.
 
 use std::sync::Arc;
@@ -23,9 +23,10 @@ use crate::problem::Problem;
 
 /// How often it is seen whether an old bundle can go. A check holds one for microseconds.
 const FREE_EVERY: Duration = Duration::from_millis(100);
-/// Linux: the lowest priority that still has a part of a core that is busy, one and a half percent.
+/// Linux: what this nice value leaves of a core that is busy with one other thread, a tenth. A lower one would leave a new bundle, which
+/// may forbid what the old one allows, to wait for minutes while checks flood in.
 #[cfg(target_os = "linux")]
-const LOWEST: i32 = 19;
+const LOW: i32 = 10;
 
 /// What a look came to: nothing new; or a bundle with its warnings, or why there is none.
 pub(super) type Looked = Option<Result<(Arc<Bundle>, Vec<Problem>), Vec<Problem>>>;
@@ -49,7 +50,11 @@ impl Bundles {
             Ok(files) => files,
             Err(problems) => return self.seen.is_lost_news().then(|| Err(named(&self.config, problems))),
         };
-        self.seen.is_news(files.revision().as_bytes()).then(|| self.load(&files))
+        self.seen.is_news(files.revision().as_bytes()).then(|| {
+            // Under load it takes a while: until it is told that the new files are served, the old ones decide.
+            tracing::info!(what = "bundle", "new files are being read");
+            self.load(&files)
+        })
     }
 
     fn load(&mut self, files: &bundle::Files) -> Result<(Arc<Bundle>, Vec<Problem>), Vec<Problem>> {
@@ -154,7 +159,7 @@ impl<T> Held<T> {
 fn give_way() {
     // Linux has one priority per thread where POSIX has one per process: `None` is this thread. It can go up again only with a
     // privilege that we should not have.
-    if let Err(error) = rustix::process::setpriority_process(None, LOWEST) {
+    if let Err(error) = rustix::process::setpriority_process(None, LOW) {
         tracing::debug!(%error, "bundles are read at the priority of checks");
     }
 }
