@@ -2,7 +2,8 @@
 //! that obeys the mesh's `failure_mode_allow`, a denial never does.
 //!
 //! The message is read here and not by a decoder, which would make a value of every field, a hundred bytes of an empty one. What a field
-//! means is protobuf's: the last of two values counts, two messages are one, and what is unknown is skipped.
+//! means is protobuf's: the last of two values counts, two messages are one, and what is unknown is skipped. Stricter than that: all
+//! headers of one name are kept, and a field that is known and has another wire type is refused.
 
 use prost::bytes::Buf as _;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
