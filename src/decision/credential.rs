@@ -134,6 +134,14 @@ mod tests {
     }
 
     #[test]
+    fn a_token68_is_made_of_its_own_bytes_alone() {
+        for byte in u8::MIN..=u8::MAX {
+            let expected = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+            assert_eq!(is_token68(&[b'a', byte, b'a']), expected, "{byte}");
+        }
+    }
+
+    #[test]
     fn dp_33_scheme_and_token68_are_read_strictly() {
         for (value, scheme) in [
             ("DPoP t", Scheme::Dpop),

@@ -171,8 +171,9 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut access: A) -> Result<Value, A::Error> {
-        // Room for what most objects have.
-        let mut members = Vec::with_capacity(12);
+        // Room for what most headers and payloads have; an object in them has few members, and there may be many of those.
+        let outermost = self.depth == limits::JSON_DEPTH;
+        let mut members = Vec::with_capacity(if outermost { 12 } else { 0 });
         while let Some(name) = access.next_key::<String>()? {
             self.count()?;
             text(&name)?;
