@@ -16,17 +16,15 @@
 mod world;
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use keybound::decision::facts::RequestFacts;
 use keybound::decision::{Decision, Verdict};
-use keybound::edge::gate::judge;
 use keybound::edge::wire;
 use tonic::codegen::Bytes;
 use world::classic::Classic;
 use world::inside::Inside;
-use world::{Algorithm, Client, Options, bound, dpop, garbage, now, token};
+use world::{Algorithm, Client, Options, bound, dpop, garbage, token};
 
 fn allowed(decision: &Decision) {
     assert!(matches!(decision.verdict, Verdict::Allowed { .. }), "not an allow");
@@ -35,13 +33,13 @@ fn allowed(decision: &Decision) {
 fn whole(criterion: &mut Criterion) {
     let inside = Inside::new(1_000);
     let message = Bytes::from(bound(&token(Client::Certificate, Algorithm::Es256)));
-    let decided = |message: &Bytes| judge(&inside.snapshot, &inside.spent, "edge", Ok(message), now());
+    let decided = |message: &Bytes| inside.judge(message);
     allowed(&decided(&message));
     let mut group = criterion.benchmark_group("judge");
     group.bench_function("certificate-bound, token seen", |bench| bench.iter(|| decided(black_box(&message))));
     let options = Options { certificate: "xfcc", ..Options::default() };
     let forwarded = Inside::with(1_000, options);
-    let decided_by_header = |message: &Bytes| judge(&forwarded.snapshot, &forwarded.spent, "edge", Ok(message), now());
+    let decided_by_header = |message: &Bytes| forwarded.judge(message);
     allowed(&decided_by_header(&message));
     group.bench_function("certificate-bound, from XFCC, token seen", |bench| {
         bench.iter(|| decided_by_header(black_box(&message)));
@@ -65,7 +63,7 @@ fn whole(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("gate");
     group.bench_function("certificate-bound, token seen, with record and answer", |bench| {
-        bench.iter(|| inside.gate.check("edge", Ok(message.clone()), Instant::now()).encoded().len());
+        bench.iter(|| inside.check(&message).encoded().len());
     });
     group.finish();
 }

@@ -11,10 +11,11 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
 };
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use futures_util::FutureExt as _;
 use gungraun::{Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
 use keybound::decision::facts::{RawRequest, RequestFacts};
 use keybound::decision::{Decision, Examined, Proven, Verdict, examine};
-use keybound::edge::gate::{self, Gate};
+use keybound::edge::gate::{self, Gate, Partners};
 use keybound::edge::jwks::Wanted;
 use keybound::edge::reply::CheckResponse;
 use keybound::edge::spent::memory::Memory;
@@ -48,7 +49,7 @@ fn ready(case: Case) -> &'static Ready {
     NOW.store(prepared::now(), Ordering::Relaxed);
     let gate = Gate {
         snapshot: Arc::new(ArcSwap::from_pointee(start.keeper.snapshot())),
-        spent: Arc::new(Memory::new(100_000, 100, i64::MIN)),
+        partners: Partners::alone(Arc::new(Memory::new(100_000, 100, i64::MIN))),
         clock: || NOW.load(Ordering::Relaxed),
         upstream: start.config.upstream.clone(),
         // Valgrind takes its time.
@@ -61,7 +62,8 @@ fn ready(case: Case) -> &'static Ready {
     let ready = Ready { gate, messages, code: case.code() };
     // The first check of a process fills more than the memory of tokens.
     for before in case.before() {
-        let before = ready.gate.check(POINT, Ok(before.into()), Instant::now());
+        let before =
+            ready.gate.check(POINT, Ok(before.into()), Instant::now()).now_or_never().expect("nobody is asked");
         must_say(before.encoded(), case.code());
     }
     Box::leak(Box::new(ready))
@@ -108,7 +110,7 @@ fn answered((ready, answers): (&'static Ready, [CheckResponse; CHECKS])) {
 fn whole(ready: &'static Ready) -> (&'static Ready, [CheckResponse; CHECKS]) {
     let answers = std::array::from_fn(|number| {
         let message = black_box(ready.messages[number].clone());
-        ready.gate.check(POINT, Ok(message), Instant::now())
+        ready.gate.check(POINT, Ok(message), Instant::now()).now_or_never().expect("nobody is asked")
     });
     (ready, black_box(answers))
 }
@@ -129,7 +131,8 @@ fn judge(ready: &'static Ready) -> (&'static Ready, Vec<Decision>) {
     let (gate, now) = (&ready.gate, NOW.load(Ordering::Relaxed));
     let judge = |message: &Bytes| {
         let snapshot = gate.snapshot.load();
-        gate::judge(&snapshot, &gate.spent, POINT, Ok(black_box(message.as_ref())), now)
+        let judging = gate::judge(&snapshot, &gate.partners, POINT, Ok(black_box(message.as_ref())), now);
+        judging.now_or_never().expect("nobody is asked")
     };
     (ready, ready.messages.iter().map(judge).collect())
 }

@@ -1,22 +1,26 @@
 //! The judgement without a socket: what a process would have loaded from an estate.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
 use keybound::config::Upstream;
+use keybound::decision::Decision;
 use keybound::decision::binding::{self, Bound, Sender, Spending};
 use keybound::decision::facts::RequestFacts;
 use keybound::decision::policy::{Question, Subject};
 use keybound::decision::snapshot::Snapshot;
 use keybound::decision::{certificate, credential, route, token};
 use keybound::edge::clock;
-use keybound::edge::gate::Gate;
+use keybound::edge::gate::{self, Gate, Partners};
 use keybound::edge::jwks::Wanted;
+use keybound::edge::reply::CheckResponse;
 use keybound::edge::spent::memory::Memory;
 use keybound::edge::wire;
 use keybound::operator::check;
 use keybound::telemetry::metrics::Metrics;
+use tonic::codegen::Bytes;
 
 use super::{Estate, Options, now};
 
@@ -45,7 +49,7 @@ impl Inside {
         let spent = Arc::new(Memory::new(20_000_000, 100, 0));
         let gate = Gate {
             snapshot: Arc::new(ArcSwap::new(Arc::clone(&snapshot))),
-            spent: Arc::clone(&spent),
+            partners: Partners::alone(Arc::clone(&spent)),
             clock: clock::now,
             upstream: Upstream::default(),
             deadline: Duration::from_secs(60),
@@ -54,6 +58,18 @@ impl Inside {
             metrics: Arc::new(Metrics::new().expect("metrics")),
         };
         Self { snapshot, spent, gate }
+    }
+
+    /// What comes of a message.
+    pub fn judge(&self, message: &[u8]) -> Decision {
+        let judging = gate::judge(&self.snapshot, &self.gate.partners, "edge", Ok(message), now());
+        judging.now_or_never().expect("nobody is asked")
+    }
+
+    /// The same, as it is answered.
+    pub fn check(&self, message: &Bytes) -> CheckResponse {
+        let checking = self.gate.check("edge", Ok(message.clone()), Instant::now());
+        checking.now_or_never().expect("nobody is asked")
     }
 
     /// Walks a message as far as the question that policy is asked.

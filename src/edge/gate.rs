@@ -1,10 +1,14 @@
 //! The whole path of one check, minus the socket: bytes in, answer out. It never fails: whatever goes wrong is a denial.
 
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
 use prost::bytes::Bytes;
 
 use crate::config::Upstream;
@@ -14,6 +18,7 @@ use crate::decision::snapshot::Snapshot;
 use crate::decision::{Decision, Examined, Verdict, examine};
 use crate::edge::jwks::Wanted;
 use crate::edge::reply::CheckResponse;
+use crate::edge::spent::Spent;
 use crate::edge::spent::memory::Memory;
 use crate::edge::{random, reply, wire};
 use crate::telemetry::log;
@@ -24,8 +29,8 @@ use crate::telemetry::record::{DecisionId, DecisionRecord};
 pub struct Gate {
     /// What is known now; a check loads it once.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
-    /// The memory of spent proofs.
-    pub spent: Arc<Memory>,
+    /// Whom a check may have to ask.
+    pub partners: Partners,
     /// Tells the time, Unix seconds.
     pub clock: fn() -> i64,
     /// What the upstream is told.
@@ -40,23 +45,49 @@ pub struct Gate {
     pub metrics: Arc<Metrics>,
 }
 
+/// Whom a check may have to ask before it can be judged to its end.
+#[derive(Clone)]
+pub struct Partners {
+    /// The memory of spent proofs.
+    pub spent: Spent,
+}
+
+impl Partners {
+    /// Those of a process that is on its own: proofs are remembered here, and nobody else is asked.
+    #[must_use]
+    pub fn alone(spent: Arc<Memory>) -> Self {
+        Self { spent: Spent::Memory(spent) }
+    }
+}
+
 impl Gate {
     /// Answers one check. `message` is the CheckRequest, or why there is none; `arrived` is when it began to come in.
     ///
     /// A defect anywhere in it is a denial: a panic that got out would reset the stream, and a mesh may turn that into an allow.
-    #[must_use]
-    pub fn check(&self, point: &str, message: Result<Bytes, Denial>, arrived: Instant) -> CheckResponse {
+    pub async fn check(&self, point: &str, message: Result<Bytes, Denial>, arrived: Instant) -> CheckResponse {
+        let left = self.deadline.saturating_sub(arrived.elapsed());
         // Nobody waits any more for what is late already.
-        let message = if arrived.elapsed() > self.deadline { Err(Denial::FaultDeadline) } else { message };
-        let whole = || self.tell(point, arrived, self.decide(point, &message));
+        let message = if left.is_zero() { Err(Denial::FaultDeadline) } else { message };
+        // Nothing is left half-changed: a check owns what it changes, and the shared memories change in single steps.
+        let decided = AssertUnwindSafe(self.decide(point, &message, left)).catch_unwind().await;
         let broken = || self.tell(point, arrived, Decision::refuse(Denial::FaultInternal));
-        catch(whole).or_else(|| catch(broken)).unwrap_or_else(reply::defect)
+        let told = decided.ok().and_then(|decision| catch(|| self.tell(point, arrived, decision)));
+        told.or_else(|| catch(broken)).unwrap_or_else(reply::defect)
     }
 
-    fn decide(&self, point: &str, message: &Result<Bytes, Denial>) -> Decision {
+    async fn decide(&self, point: &str, message: &Result<Bytes, Denial>, left: Duration) -> Decision {
         // One snapshot for the whole check.
         let snapshot = self.snapshot.load();
-        judge(&snapshot, &self.spent, point, message.as_deref().map_err(|denial| *denial), (self.clock)())
+        let message = message.as_deref().map_err(|denial| *denial);
+        let mut judging = pin!(judge(&snapshot, &self.partners, point, message, (self.clock)()));
+        match at_once(judging.as_mut()).await {
+            Poll::Ready(decision) => decision,
+            // Somebody else is asked; only then a timer is needed.
+            Poll::Pending => {
+                let judged = tokio::time::timeout(left, judging).await;
+                judged.unwrap_or_else(|_| Decision::refuse(Denial::FaultDeadline))
+            }
+        }
     }
 
     /// Counts the decision, logs it and writes the answer.
@@ -91,13 +122,22 @@ impl Gate {
 
 /// What `work` makes, unless it panics.
 fn catch<T>(work: impl FnOnce() -> T) -> Option<T> {
-    // Nothing is left half-changed: a check owns what it changes, and the shared memories change in single steps.
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
-/// Judges one CheckRequest at `now`, Unix seconds: everything between the bytes and the answer.
-#[must_use]
-pub fn judge(snapshot: &Snapshot, spent: &Memory, point: &str, message: Result<&[u8], Denial>, now: i64) -> Decision {
+/// What comes without waiting, if it does.
+pub async fn at_once<F: Future>(mut work: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await
+}
+
+/// Judges one CheckRequest at `now`, Unix seconds: everything between the bytes and the answer. It waits for nobody but partners.
+pub async fn judge(
+    snapshot: &Snapshot,
+    partners: &Partners,
+    point: &str,
+    message: Result<&[u8], Denial>,
+    now: i64,
+) -> Decision {
     let read = message.and_then(wire::read);
     let facts = match read.and_then(|raw| RequestFacts::new(point, &raw)) {
         Ok(facts) => facts,
@@ -105,7 +145,7 @@ pub fn judge(snapshot: &Snapshot, spent: &Memory, point: &str, message: Result<&
     };
     let mut examined = examine(snapshot, &facts, now);
     if let Examined::Needs(unsettled) = examined {
-        let spending = spent.spend(unsettled.spend(), now);
+        let spending = partners.spent.spend(unsettled.spend(), now).await;
         examined = unsettled.settle(spending);
     }
     let mut decision = match examined {
@@ -151,7 +191,7 @@ mod tests {
         };
         Gate {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
-            spent: Arc::new(Memory::new(1_000, 100, 0)),
+            partners: Partners::alone(Arc::new(Memory::new(1_000, 100, 0))),
             clock,
             upstream: Upstream::default(),
             deadline: Duration::from_secs(60),
@@ -159,6 +199,10 @@ mod tests {
             wanted: Wanted::default(),
             metrics: Arc::new(Metrics::new().unwrap()),
         }
+    }
+
+    fn checked(gate: &Gate) -> CheckResponse {
+        gate.check("edge", Ok(Bytes::new()), Instant::now()).now_or_never().unwrap()
     }
 
     /// Status of the gRPC answer and of the HTTP answer, and the number of fields of the metadata.
@@ -172,7 +216,7 @@ mod tests {
     #[test]
     fn a_defect_in_the_judgement_is_a_denial_with_its_record() {
         let gate = gate(|| panic!("a defect"));
-        let answer = gate.check("edge", Ok(Bytes::new()), Instant::now());
+        let answer = checked(&gate);
         assert_eq!(denied(&answer), (13, 500, 4));
         assert!(gate.metrics.text().contains(r#"code="fault_internal""#));
     }
@@ -199,7 +243,7 @@ mod tests {
     #[test]
     fn a_defect_in_telling_is_a_denial_too() {
         let gate = gate(|| 0);
-        let answer = tracing::subscriber::with_default(Broken, || gate.check("edge", Ok(Bytes::new()), Instant::now()));
+        let answer = tracing::subscriber::with_default(Broken, || checked(&gate));
         assert_eq!(denied(&answer), (13, 500, 0));
     }
 }

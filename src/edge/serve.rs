@@ -17,7 +17,7 @@ use tonic::service::Routes;
 use crate::config::{CheckListener, Config, Limits, ListenAddress};
 use crate::decision::snapshot::Snapshot;
 use crate::edge::door::Door;
-use crate::edge::gate::Gate;
+use crate::edge::gate::{Gate, Partners};
 use crate::edge::health::Health;
 use crate::edge::jwks::Feeds;
 use crate::edge::keeper::Keeper;
@@ -156,7 +156,7 @@ fn judge(
     );
     let gate = Gate {
         snapshot: Arc::clone(snapshot),
-        spent: memory,
+        partners: Partners::alone(memory),
         clock: clock::now,
         upstream: config.upstream.clone(),
         deadline: Duration::from_millis(config.limits.deadline_milliseconds),

@@ -1,7 +1,8 @@
 //! `envoy.service.auth.v3.Authorization` over gRPC. No CheckRequest, however broken or large, yields a gRPC error: a mesh may turn
 //! that into an allow.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
@@ -15,7 +16,7 @@ use tonic::service::Routes;
 
 use crate::decision::denial::Denial;
 use crate::edge::frame;
-use crate::edge::gate::Gate;
+use crate::edge::gate::{Gate, at_once};
 
 /// The service's name.
 pub const NAME: &str = "envoy.service.auth.v3.Authorization";
@@ -84,15 +85,23 @@ impl Listener {
         let message = if permit.is_some() { self.message(body).await } else { Err(Denial::FaultOverloaded) };
         // What is refused at once does not wait for those who are judged.
         let turn = if message.is_ok() { self.turn().await } else { None };
-        let answer = self.gate.check(&self.point, message, arrived);
-        drop((turn, permit));
+        let mut checking = pin!(self.gate.check(&self.point, message, arrived));
+        let answer = match at_once(checking.as_mut()).await {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => {
+                // Who waits for somebody else needs no turn.
+                drop(turn);
+                checking.await
+            }
+        };
+        drop(permit);
         answer.answer()
     }
 
     /// The message, which mostly is here already: then no timer is needed.
     async fn message<B: Body<Data = Bytes> + Unpin>(&self, body: B) -> Result<Bytes, Denial> {
-        let mut reading = std::pin::pin!(frame::only_message(body));
-        match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+        let mut reading = pin!(frame::only_message(body));
+        match at_once(reading.as_mut()).await {
             Poll::Ready(message) => message,
             Poll::Pending => {
                 tokio::time::timeout(self.gate.deadline, reading).await.unwrap_or(Err(Denial::FaultDeadline))

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
 use keybound::config::Upstream;
-use keybound::edge::gate::Gate;
+use keybound::edge::gate::{Gate, Partners};
 use keybound::edge::jwks::Wanted;
 use keybound::telemetry::metrics::Metrics;
 use tracing::level_filters::LevelFilter;
@@ -51,7 +52,7 @@ fn keep(request: &Request) {
 fn gate(request: &Request, metrics: &Arc<Metrics>) -> Gate {
     Gate {
         snapshot: Arc::new(ArcSwap::from(request.setting.snapshot())),
-        spent: Memory::new(10, 100).shared(),
+        partners: Partners::alone(Memory::new(10, 100).shared()),
         clock: || NOW,
         upstream: Upstream::default(),
         deadline: Duration::from_secs(60),
@@ -81,7 +82,7 @@ fn nothing_that_is_presented_is_told_to_anybody() {
         let message = encode(&request, Encoding::Raw);
         let gate = gate(&request, &metrics);
         let answer = tracing::dispatcher::with_default(&subscriber, || {
-            gate.check(request.point, Ok(message.into()), Instant::now())
+            gate.check(request.point, Ok(message.into()), Instant::now()).now_or_never().expect("nobody is asked")
         });
         answers.extend(answer.encoded());
     }

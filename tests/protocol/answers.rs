@@ -10,10 +10,11 @@ use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendA
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
 use envoy_types::pb::google::protobuf::value::Kind;
+use futures_util::FutureExt as _;
 use keybound::config::Upstream;
 use keybound::decision::denial::{Class, Denial};
 use keybound::decision::{Decision, Verdict};
-use keybound::edge::gate::Gate;
+use keybound::edge::gate::{Gate, Partners};
 use keybound::edge::{proto, reply};
 use keybound::telemetry::metrics::Metrics;
 use keybound::telemetry::record::{DecisionId, DecisionRecord};
@@ -21,6 +22,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use prost::Message as _;
+use prost::bytes::Bytes;
 use serde_json::json;
 
 use crate::support::inventory::host;
@@ -325,7 +327,7 @@ proptest! {
 
     #[test]
     fn no_bytes_become_an_allow(bytes in vec(any::<u8>(), 0..512)) {
-        let answer = GATE.check("edge", Ok(bytes.into()), Instant::now());
+        let answer = check(Ok(bytes.into()), Instant::now());
         denied(&CheckResponse::decode(answer.encoded()).unwrap());
     }
 }
@@ -344,13 +346,17 @@ fn assert_headers(theirs: &[HeaderValueOption], ours: &[proto::HeaderValueOption
 static GATE: LazyLock<Gate> = LazyLock::new(|| Gate {
     wanted: keybound::edge::jwks::Wanted::default(),
     snapshot: Arc::new(ArcSwap::from(Setting::Standard.snapshot())),
-    spent: Memory::new(1_000, 100).shared(),
+    partners: Partners::alone(Memory::new(1_000, 100).shared()),
     clock: keybound::edge::clock::now,
     upstream: Upstream::default(),
     deadline: Duration::from_secs(60),
     allow_sample_percent: 0,
     metrics: Arc::new(Metrics::new().unwrap()),
 });
+
+fn check(message: Result<Bytes, Denial>, arrived: Instant) -> keybound::edge::reply::CheckResponse {
+    GATE.check("edge", message, arrived).now_or_never().expect("nobody is asked")
+}
 
 #[test]
 fn an_answer_that_comes_late_is_a_denial() {
@@ -364,7 +370,7 @@ fn an_answer_that_comes_late_is_a_denial() {
         crate::requests::message(http).encode_to_vec()
     };
     let code = |arrived: Instant| {
-        let answer = GATE.check("edge", Ok(public.clone().into()), arrived);
+        let answer = check(Ok(public.clone().into()), arrived);
         metadata(&CheckResponse::decode(answer.encoded()).unwrap(), "code").unwrap()
     };
     let now = Instant::now();
@@ -376,7 +382,7 @@ fn an_answer_that_comes_late_is_a_denial() {
 #[test]
 fn a_message_that_could_not_be_read_is_answered_with_its_denial() {
     for denial in [Denial::RequestLimitExceeded, Denial::RequestMalformed, Denial::FaultOverloaded] {
-        let answer = GATE.check("edge", Err(denial), Instant::now());
+        let answer = check(Err(denial), Instant::now());
         let answer = CheckResponse::decode(answer.encoded()).unwrap();
         assert_eq!(denied(&answer).status.as_ref().unwrap().code, i32::from(denial.row().status));
         assert_eq!(metadata(&answer, "code").unwrap(), denial.slug());

@@ -7,10 +7,12 @@ use std::time::Duration;
 use envoy_types::pb::envoy::config::core::v3::HeaderValueOption;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::google::protobuf::value::Kind;
+use futures_util::FutureExt as _;
 use keybound::config::{IdentityHeaders, Upstream};
 use keybound::decision::Decision;
 use keybound::decision::denial::Denial;
 use keybound::decision::snapshot::Snapshot;
+use keybound::edge::gate::Partners;
 use keybound::edge::spent::memory::Memory as SpentProofs;
 use keybound::edge::{gate, reply};
 use keybound::telemetry::record::{DecisionId, DecisionRecord};
@@ -74,7 +76,9 @@ pub fn judge_under(snapshot: &Snapshot, request: &Request, encoding: Encoding, m
 /// The decision alone, before anybody is told of it.
 pub fn decide(snapshot: &Snapshot, request: &Request, encoding: Encoding, memory: &Memory, now: i64) -> Decision {
     let message = encode(request, encoding);
-    gate::judge(snapshot, &memory.spent, request.point, Ok(&message), now)
+    let partners = Partners::alone(memory.shared());
+    let judging = gate::judge(snapshot, &partners, request.point, Ok(&message), now);
+    judging.now_or_never().expect("partners that answer at once")
 }
 
 fn upstream() -> Upstream {

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use keybound::config::{Limits, Upstream};
 use keybound::decision::snapshot::Snapshot;
 use keybound::edge::connection;
-use keybound::edge::gate::Gate;
+use keybound::edge::gate::{Gate, Partners};
 use keybound::edge::jwks::Wanted;
 use keybound::edge::service::{Answer, Services};
 use keybound::edge::spent::memory;
@@ -131,7 +131,7 @@ impl Front {
         let Stage { snapshot, spent, point } = self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let gate = Gate {
             snapshot: Arc::new(ArcSwap::from(snapshot)),
-            spent,
+            partners: Partners::alone(spent),
             clock: || CLOCK.load(Ordering::SeqCst),
             upstream: Upstream::default(),
             deadline: Duration::from_secs(5),
