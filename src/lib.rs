@@ -57,6 +57,7 @@
 //! | `decision/token/mod.rs` | did a trusted issuer sign it, and is it for us now? | `SignedToken`, then `VerifiedToken` |
 //! | `decision/client.rs` | is the client registered? | |
 //! | `decision/certificate/mod.rs` | which certificate has the sender? | `PeerCertificate` |
+//! | `decision/revocation/mod.rs` | are token and certificate still good, and does the list know? | `LiveToken` |
 //! | `decision/binding/mod.rs` | did the sender show every key that the token names? | `BoundSender`, then `ProvenSender` |
 //! | `decision/policy/mod.rs` | may this sender do this? | `Authorised` |
 //!
@@ -70,7 +71,7 @@
 //! - Each step consumes the evidence of the step before and alone makes the next. Evidence has private fields and neither `Clone`,
 //!   `Default` nor serde: a step can be neither skipped nor repeated nor made up.
 //! - No request yields a gRPC error, and no denial a status code of 0, on which alone Envoy allows.
-//! - A check reads one snapshot, from its first step to its last.
+//! - A check reads one snapshot, from its first step to its last. The list of revocations alone changes under it: an entry counts at once.
 //! - A proof is spent after every other check of it and before policy; spending is one atomic insert, and live entries are not evicted.
 //! - Every denial has one row: code, class, status, OAuth error. The code is the same word in logs, metrics, dynamic metadata and
 //!   `docs/denials.md`; a caller reads one text per class.
@@ -88,6 +89,7 @@
 //! | a token type | a file in `decision/token`, an arm in its `mod.rs` |
 //! | a binding mechanism | a file in `decision/binding`, a variant of `Confirmation`, an arm in `prove` |
 //! | a Cedar attribute | a row and its value in `decision/policy/attributes.rs`, the schema, a policy test |
+//! | a name by which something is revoked | a variant of `Target` and its line in `decision/revocation`, a row of the conformance table |
 //! | a memory of spent proofs | a file in `edge/spent` |
 //! | a key in the operator's file | its field in `config`, `deploy/keybound.yaml`, `docs/config.md` (it is printed) |
 #![doc = include_str!("why.md")]

@@ -10,6 +10,7 @@
 
 mod damage;
 mod example;
+mod forgetful;
 mod policy_files;
 mod reach;
 mod remembered;
@@ -18,13 +19,10 @@ mod slices;
 mod slips;
 mod yaml_files;
 
-use std::sync::Arc;
-
 use super::*;
-use crate::decision::certificate::{KnownCertificates, Leaf};
 use crate::decision::jose::algorithm::AlgorithmSet;
 use crate::decision::policy::Evaluation;
-use crate::decision::token::{IssuerRules, KnownTokens, SignedToken, TokenType};
+use crate::decision::token::{IssuerRules, TokenType};
 use crate::problem::Severity;
 
 /// 2026-12-01, 00:00 UTC.
@@ -163,25 +161,6 @@ fn issuers() -> Vec<IssuerRules> {
 
 fn surroundings(issuers: &[IssuerRules]) -> Surroundings<'_> {
     Surroundings { issuers, fapi2: false, certificates: true, evaluation: Evaluation::Indexed, now: NOW }
-}
-
-/// Every token is verified, and every certificate read, each time.
-struct Forgetful;
-
-impl KnownCertificates for Forgetful {
-    fn find(&self, _: &[u8]) -> Option<Arc<Leaf>> {
-        None
-    }
-
-    fn keep(&self, _: &[u8], _: &Arc<Leaf>) {}
-}
-
-impl KnownTokens for Forgetful {
-    fn find(&self, _: &[u8; 32]) -> Option<Arc<SignedToken>> {
-        None
-    }
-
-    fn keep(&self, _: &[u8; 32], _: &Arc<SignedToken>) {}
 }
 
 fn load_in(files: &Files, change: impl FnOnce(&mut Surroundings<'_>)) -> Result<(Bundle, Vec<Problem>), Vec<Problem>> {

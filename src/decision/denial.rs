@@ -4,6 +4,9 @@
 //! the same word. Its prefix names the step that refused; the status is the row's own. What a client reads is one text
 //! per class, so that a denial is no oracle (RFC 6750 §3.1 error codes, RFC 9449 §7.1, RFC 9470 §3).
 
+#[cfg(test)]
+mod tests;
+
 use core::num::NonZeroI32;
 
 /// The step of the walk that a denial belongs to, in the order of the walk.
@@ -214,6 +217,9 @@ denials! {
     TokenLifetimeExceeded "token_lifetime_exceeded" Token 401 InvalidToken Yes
         "The token lives longer than the issuer or the API allows"
 
+    TokenRevoked "token_revoked" Token 401 InvalidToken Never
+        "The token is revoked: by itself, or by its subject, client, session, key or issuer, or by the key that it is bound to"
+
     ClientUnknown "client_unknown" Client 403 None Yes
         "The client is not in the registry, and the API wants registered clients"
     ClientExpired "client_expired" Client 403 None Yes
@@ -233,6 +239,10 @@ denials! {
         "The token is bound to another certificate"
     CertificateUntrusted "certificate_untrusted" Binding 401 InvalidToken Yes
         "The client certificate does not lead to the trust bundle, or came over a hop that is not trusted"
+    CertificateRevoked "certificate_revoked" Binding 401 InvalidToken Never
+        "The client certificate is revoked"
+    CertificateStatusUnknown "certificate_status_unknown" Binding 401 InvalidToken Never
+        "Certificates are revoked by serial number, and the request carries the hash of its certificate alone"
     ProofMissing "proof_missing" Binding 400 InvalidRequest Yes
         "The scheme is DPoP and there is no DPoP header"
     ProofDuplicated "proof_duplicated" Binding 401 InvalidDpopProof Yes
@@ -283,6 +293,8 @@ denials! {
         "The issuer's keys could not be had"
     FaultBundleMissing "fault_bundle_missing" Fault 503 None Never
         "No bundle has been loaded yet"
+    FaultRevocationsStale "fault_revocations_stale" Fault 503 None Never
+        "A source of revocations has been silent for too long to say that something is not revoked"
     FaultSpentStoreFull "fault_spent_store_full" Fault 503 None Never
         "The memory of spent proofs is full"
     FaultOverloaded "fault_overloaded" Fault 503 None Never
@@ -327,65 +339,3 @@ const RESOURCE_EXHAUSTED: NonZeroI32 = code(8);
 const INTERNAL: NonZeroI32 = code(13);
 const UNAVAILABLE: NonZeroI32 = code(14);
 const UNAUTHENTICATED: NonZeroI32 = code(16);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn slugs_are_unique_and_carry_the_prefix_of_their_step() {
-        let slugs: BTreeSet<_> = Denial::ALL.iter().map(|denial| denial.slug()).collect();
-        assert_eq!(slugs.len(), Denial::ALL.len());
-        for denial in Denial::ALL {
-            let row = denial.row();
-            let prefixes: &[&str] = match row.class {
-                Class::Request => &["request_"],
-                Class::Route => &["api_", "operation_"],
-                Class::Credential => &["credential_"],
-                Class::Token => &["token_"],
-                Class::Client => &["client_"],
-                Class::Binding => &["binding_", "certificate_", "proof_"],
-                Class::Policy => &["scope_", "policy_"],
-                Class::Fault => &["fault_"],
-            };
-            assert!(prefixes.iter().any(|prefix| row.slug.starts_with(prefix)), "{}", row.slug);
-        }
-    }
-
-    #[test]
-    fn no_denial_can_be_read_as_an_allow() {
-        for denial in Denial::ALL {
-            assert_ne!(denial.grpc_code().get(), 0);
-            assert!((400..=599).contains(&denial.row().status), "{}", denial.slug());
-        }
-    }
-
-    #[test]
-    fn requests_routes_faults_and_signatures_never_soften() {
-        for denial in Denial::ALL {
-            let row = denial.row();
-            let hard = matches!(row.class, Class::Request | Class::Route | Class::Fault)
-                || row.slug.ends_with("_signature_invalid")
-                || row.slug.ends_with("_guardrail");
-            assert!(!hard || row.softens == Softens::Never, "{}", row.slug);
-        }
-    }
-
-    #[test]
-    fn every_401_has_an_error_unless_no_credential_was_read() {
-        for denial in Denial::ALL {
-            let row = denial.row();
-            if row.status == 401 && row.class != Class::Credential {
-                assert!(row.oauth.is_some(), "{}", row.slug);
-            }
-        }
-    }
-
-    #[test]
-    fn client_texts_fit_an_error_description() {
-        for class in Class::ALL {
-            assert!(class.text().bytes().all(|byte| matches!(byte, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E)));
-        }
-    }
-}

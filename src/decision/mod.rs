@@ -1,6 +1,6 @@
 //! The judgement: pure, synchronous, total. It is told everything, the time too, and does no I/O.
 //!
-//! [`examine`] walks facts → route → credential → token → client → certificate → binding and ends, or asks for one thing: that the
+//! [`examine`] walks facts → route → credential → token → client → certificate → revocation → binding and ends, or asks for one thing: that the
 //! proof be spent. [`Unsettled::settle`] takes the answer, [`Proven::conclude`] asks policy. Each step consumes the evidence of the
 //! step before it, so none can be skipped. A relaxed denial is noted and the walk goes on with weaker evidence ([`leniency`]).
 
@@ -18,6 +18,7 @@ pub mod limits;
 mod lookup;
 pub mod metadata;
 pub mod policy;
+pub mod revocation;
 pub mod route;
 pub mod snapshot;
 pub mod target;
@@ -38,6 +39,7 @@ use denial::{Denial, OauthError};
 use facts::RequestFacts;
 use leniency::Waiver;
 use policy::{Question, Refused, Subject};
+use revocation::LiveToken;
 use route::Route;
 use snapshot::{Bundle, Snapshot};
 use token::VerifiedToken;
@@ -65,7 +67,7 @@ struct Walk<'w> {
 
 /// The evidence about the sender, before its proof is settled.
 struct Evidence<'w> {
-    token: VerifiedToken,
+    token: LiveToken,
     registration: Option<&'w Registration>,
     certificate: Option<PeerCertificate>,
 }
@@ -119,7 +121,7 @@ pub fn examine<'w>(snapshot: &'w Snapshot, facts: &'w RequestFacts<'w>, now: i64
 }
 
 impl<'w> Walk<'w> {
-    /// Credential, token, client, certificate, binding. A credential on a public operation is judged like any other: a bad
+    /// Credential, token, client, certificate, revocation, binding. A credential on a public operation is judged like any other: a bad
     /// one is not the same as none.
     fn sender(mut self) -> Examined<'w> {
         let credential = match credential::present(self.facts) {
@@ -145,6 +147,14 @@ impl<'w> Walk<'w> {
                 Ok(()) => None,
                 Err(decision) => return Examined::Ended(decision),
             },
+        };
+        let list = self.snapshot.revocations.as_ref();
+        let token = match revocation::check(token, credential.token_hash(), certificate.as_ref(), list, self.now) {
+            Ok(live) => live,
+            Err(revoked) => {
+                self.findings.revoked_by = revoked.entry;
+                return Examined::Ended(self.deny(revoked.denial));
+            }
         };
         let evidence = Evidence { token, registration, certificate };
         match self.bind(&credential, &evidence) {
@@ -200,7 +210,7 @@ impl<'w> Walk<'w> {
             facts: self.facts,
             route: &self.route,
             credential,
-            token: &evidence.token,
+            token: evidence.token.token(),
             certificate: evidence.certificate.as_ref(),
             certificates: &self.snapshot.certificates,
             proofs: &self.snapshot.proofs,
@@ -295,7 +305,7 @@ impl Proven<'_> {
 
     fn authorise(mut self, evidence: &Evidence<'_>, sender: &ProvenSender) -> Decision {
         let subject = Subject {
-            token: &evidence.token,
+            token: evidence.token.token(),
             registration: evidence.registration,
             certificate: evidence.certificate.as_ref(),
             sender,
@@ -308,8 +318,8 @@ impl Proven<'_> {
                 }
                 let nonce = sender.proof().filter(|proof| proof.wants_fresh_nonce()).map(|_| self.walk.mint());
                 let identity = Identity {
-                    client: Arc::clone(evidence.token.client()),
-                    subject: evidence.token.subject().map(str::to_owned),
+                    client: Arc::clone(evidence.token.token().client()),
+                    subject: evidence.token.token().subject().map(str::to_owned),
                     proof: sender.method(),
                 };
                 self.decide(Verdict::Allowed { identity, authorised, nonce })

@@ -7,6 +7,7 @@ use crate::decision::binding::nonce::NonceKeys;
 use crate::decision::certificate::{CertificateRules, KnownCertificates, TrustBundle};
 use crate::decision::client::Registry;
 use crate::decision::policy::{Estate, PolicyIndex};
+use crate::decision::revocation::Revocations;
 use crate::decision::route::Inventory;
 use crate::decision::token::{Issuers, KnownTokens};
 
@@ -18,6 +19,8 @@ pub struct Snapshot {
     pub tokens: Arc<dyn KnownTokens>,
     /// Certificates that were read before.
     pub leaves: Arc<dyn KnownCertificates>,
+    /// What is revoked.
+    pub revocations: Arc<dyn Revocations>,
     /// Where client certificates come from.
     pub certificates: Arc<CertificateRules>,
     /// Our own trust bundle for them.

@@ -9,6 +9,7 @@ use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
 use crate::decision::leniency::Waiver;
 use crate::decision::policy::{Authorised, DecidingPolicy};
+use crate::decision::revocation::EntryId;
 
 /// What is answered.
 pub enum Verdict {
@@ -75,6 +76,8 @@ pub struct Findings {
     pub waived: Vec<Waiver>,
     /// The policies that decided, or errored.
     pub policies: Vec<Arc<DecidingPolicy>>,
+    /// The entry by which the token or the certificate is revoked.
+    pub revoked_by: Option<EntryId>,
     /// A `DPoP` header beside the scheme Bearer was ignored.
     pub stray_proof: bool,
     /// Whether the operation is public: what takes no credential is sent none.

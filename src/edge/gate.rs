@@ -171,12 +171,14 @@ mod tests {
     use crate::decision::jose::algorithm::AlgorithmSet;
     use crate::decision::token::Issuers;
     use crate::edge::proto::{self, check_response::HttpResponse};
+    use crate::edge::revocations::list::RevocationList;
 
     fn gate(clock: fn() -> i64) -> Gate {
         let snapshot = Snapshot {
             tokens: crate::edge::known::memories(16).0,
             leaves: crate::edge::known::memories(16).1,
             metadata: false,
+            revocations: Arc::new(RevocationList::new([])),
             issuers: Issuers::new([]),
             certificates: Arc::new(CertificateRules { source: CertificateSource::None, chain: ChainTrust::Nobody }),
             trust: None,

@@ -27,6 +27,7 @@ use crate::edge::files::{self, FILE_BYTES, Seen};
 use crate::edge::jwks::{Feeds, KeyNews};
 use crate::edge::known::{self, Leaves, Tokens};
 use crate::edge::material;
+use crate::edge::revocations::list::RevocationList;
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
 use bundles::{Bundles, Looked, Reader};
@@ -35,6 +36,7 @@ use told::{Taken, tell_refused};
 /// Builds snapshots and publishes them.
 pub struct Keeper {
     config: Arc<Config>,
+    revocations: Arc<RevocationList>,
     trust: Option<Arc<TrustBundle>>,
     nonces: Arc<NonceKeys>,
     bundle: Option<Arc<Bundle>>,
@@ -65,6 +67,7 @@ impl Keeper {
         let mut keeper = Self {
             keys: feeds.remembered().into_iter().collect(),
             known: known::memories(config.limits.cache_mebibytes),
+            revocations: Arc::new(RevocationList::new([])),
             trust: None,
             nonces: material::nonce_keys(&[]).map_err(one)?,
             bundle: None,
@@ -113,6 +116,7 @@ impl Keeper {
             issuers: Issuers::new(self.config.issuers.iter().map(issuer)),
             tokens: Arc::<Tokens>::clone(&self.known.0),
             leaves: Arc::<Leaves>::clone(&self.known.1),
+            revocations: Arc::<RevocationList>::clone(&self.revocations),
             certificates: Arc::new(self.config.certificate.rules.clone()),
             trust: self.trust.clone(),
             proofs: Arc::new(self.config.proofs.rules.clone()),

@@ -22,6 +22,7 @@ pub mod proto;
 pub mod public;
 mod random;
 pub mod reply;
+pub mod revocations;
 pub mod serve;
 pub mod service;
 pub mod spent;

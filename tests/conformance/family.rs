@@ -3,7 +3,7 @@
 use crate::row::Row;
 use crate::{
     access_token, bearer, certificate_binding, check_request, client_cert, dpop, failures, jose, jwt_practice, own,
-    thumbprint, xfcc,
+    revocation, thumbprint, xfcc,
 };
 
 /// One section of the specification.
@@ -44,6 +44,7 @@ pub const FAMILIES: &[Family] = &[
     xfcc::FAMILY,
     check_request::FAMILY,
     failures::FAMILY,
+    revocation::FAMILY,
     own::FAMILY,
 ];
 

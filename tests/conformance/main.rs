@@ -33,6 +33,7 @@ mod failures;
 mod jose;
 mod jwt_practice;
 mod own;
+mod revocation;
 mod second_opinion;
 mod secrecy;
 mod seeds;
@@ -103,6 +104,11 @@ fn ec_check_request() {
 #[test]
 fn failures_seen_in_this_field() {
     check("Failures");
+}
+
+#[test]
+fn rv_what_is_revoked_is_refused() {
+    check("RV");
 }
 
 #[test]

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use keybound::decision::certificate::names_of;
 use keybound::decision::jose::sha256;
+use keybound::decision::revocation::{EntryId, Mark, Target};
 use keybound::decision::snapshot::Snapshot;
 use keybound::decision::token::{self, ClaimSpec, ClaimType, Issuer, Issuers, Keyring, KnownTokens};
 use keybound::edge::known::{Tokens, memories};
+use keybound::edge::revocations::list::RevocationList;
 use serde_json::json;
 
 use crate::support::issuers::{SERVER, named_keys};
 use crate::support::{
-    Encoding, Good, Memory, NOW, Setting, SigningKey, good, good_mtls, good_narrow, judge_under, pki,
+    Encoding, Good, Memory, NOW, Setting, SigningKey, good, good_bearer, good_mtls, good_narrow, judge_under, pki,
 };
 
 fn code(snapshot: &Snapshot, good: &Good, now: i64) -> &'static str {
@@ -64,6 +67,27 @@ fn a_token_that_was_seen_is_judged_by_time_and_api_each_time() {
     assert_eq!(code(&snapshot, &narrow, NOW), "allowed");
     let elsewhere = narrow.twin().token(|token| token.claims["aud"] = json!("https://elsewhere.test"));
     assert_eq!(code(&snapshot, &elsewhere, NOW), "token_audience_mismatch");
+}
+
+#[test]
+fn a_token_and_a_certificate_that_were_seen_are_refused_from_the_moment_they_are_revoked() {
+    let list = Arc::new(RevocationList::new([]));
+    let snapshot = Snapshot { revocations: Arc::<RevocationList>::clone(&list), ..Setting::Standard.build() };
+    let subject = || Target::Subject { issuer: SERVER.to_owned(), sub: "robot".to_owned() };
+    let leaf = &pki().client;
+    let certificate =
+        names_of(&leaf.der).map(|names| Target::CertificateSerial { issuer: names.issuer, serial: names.serial });
+    let mark = Mark { entry: EntryId([1; 16]), not_issued_after: i64::MAX, until: i64::MAX };
+    let (seen, open) = (good_mtls(), good_bearer().certificate(leaf));
+    for (target, seen, denied) in
+        [(subject(), &seen, "token_revoked"), (certificate.expect("names"), &open, "certificate_revoked")]
+    {
+        assert_eq!(code(&snapshot, seen, NOW), "allowed");
+        list.insert(&target, mark);
+        assert_eq!(code(&snapshot, seen, NOW), denied);
+        assert!(list.remove(&target, mark.entry));
+        assert_eq!(code(&snapshot, seen, NOW), "allowed", "taken back");
+    }
 }
 
 #[test]

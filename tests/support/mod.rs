@@ -14,6 +14,7 @@ pub mod pki;
 pub mod placeholders;
 pub mod policies;
 pub mod request;
+pub mod revoked;
 pub mod setting;
 pub mod wire;
 

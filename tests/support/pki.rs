@@ -123,7 +123,9 @@ fn build() -> Pki {
         root_pem: root.pem(),
         intermediate_der: intermediate.der().to_vec(),
         client: leaf(&intermediate, &client_key, CLIENT, |_| {}),
-        renewed: leaf(&intermediate, &client_key, CLIENT, |_| {}),
+        renewed: leaf(&intermediate, &client_key, CLIENT, |params| {
+            params.serial_number = Some(vec![0x0a, 0x11].into());
+        }),
         other: leaf(&intermediate, &key(), OTHER, |_| {}),
         gateway: leaf(&intermediate, &key(), GATEWAY, |_| {}),
         expired: leaf(&intermediate, &key(), CLIENT, expired),

@@ -10,11 +10,14 @@ use keybound::decision::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound::decision::policy::{Estate, Evaluation};
 use keybound::decision::route::Api;
 use keybound::decision::snapshot::{Bundle, Snapshot};
+use keybound::edge::revocations::list::RevocationList;
 
+use super::NOW;
 use super::inventory::{apis, inventory, registry};
 use super::issuers::issuers;
 use super::pki::{GATEWAY, WAYPOINT, pki};
 use super::policies::policies;
+use super::revoked::{revoked, stale};
 
 /// A configuration of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +54,14 @@ pub enum Setting {
     ClientCert,
     /// From `Client-Cert`; the gateway is the listed hop.
     ClientCertBehindGateway,
+    /// As standard, with something of every kind revoked.
+    Revoked,
+    /// The same, with certificates from the last element of `x-forwarded-client-cert`.
+    RevokedXfcc,
+    /// As standard, with a source of revocations that has been silent for too long.
+    Stale,
+    /// As standard, with a source of revocations that is good until the time of the tests.
+    FreshUntilNow,
 }
 
 /// Our own identity, which `By` names.
@@ -94,6 +105,7 @@ impl Setting {
             tokens: keybound::edge::known::memories(16).0,
             leaves: keybound::edge::known::memories(16).1,
             issuers: issuers(tokens),
+            revocations: Arc::new(self.revocations()),
             certificates: Arc::new(self.certificates()),
             trust: self.trust().map(Arc::new),
             proofs: Arc::new(ProofRules {
@@ -105,6 +117,15 @@ impl Setting {
             nonces: Arc::new(NonceKeys::new(&MINTING_KEY, &[PREVIOUS_KEY.to_vec()])),
             metadata: false,
             bundle: (self != Self::WithoutBundle).then(|| Arc::new(bundle_of(apis()))),
+        }
+    }
+
+    fn revocations(self) -> RevocationList {
+        match self {
+            Self::Revoked | Self::RevokedXfcc => revoked(),
+            Self::Stale => stale(NOW - 1),
+            Self::FreshUntilNow => stale(NOW),
+            _ => RevocationList::new([]),
         }
     }
 
@@ -125,13 +146,17 @@ impl Setting {
             })
         };
         let (source, chain) = match self {
-            Self::Standard | Self::WithoutBundle | Self::Fapi2 | Self::OnlyEs256 => {
-                (CertificateSource::EnvoyPeerCertificate, ChainTrust::Nobody)
-            }
+            Self::Standard
+            | Self::WithoutBundle
+            | Self::Fapi2
+            | Self::OnlyEs256
+            | Self::Revoked
+            | Self::Stale
+            | Self::FreshUntilNow => (CertificateSource::EnvoyPeerCertificate, ChainTrust::Nobody),
             Self::VerifiedByEnvoy => (CertificateSource::EnvoyPeerCertificate, ChainTrust::Envoy),
             Self::VerifiedByKeybound => (CertificateSource::EnvoyPeerCertificate, ChainTrust::Keybound),
             Self::WithoutCertificates => (CertificateSource::None, ChainTrust::Nobody),
-            Self::Xfcc => (xfcc(1, &[], None), ChainTrust::Nobody),
+            Self::Xfcc | Self::RevokedXfcc => (xfcc(1, &[], None), ChainTrust::Nobody),
             Self::XfccBehindGateway => (xfcc(2, &[GATEWAY], None), ChainTrust::Nobody),
             Self::XfccFromGateway => (xfcc(1, &[GATEWAY], None), ChainTrust::Nobody),
             Self::XfccBehindTwo => (xfcc(3, &[GATEWAY, WAYPOINT], None), ChainTrust::Nobody),

@@ -9,6 +9,7 @@ const EVIDENCE: &[&str] = &[
     "PresentedCredential",
     "SignedToken",
     "VerifiedToken",
+    "LiveToken",
     "PeerCertificate",
     "CheckedProof",
     "BoundSender",

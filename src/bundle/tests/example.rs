@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::{Forgetful, NOW, issuer, surroundings};
+use super::{NOW, forgetful::Forgetful, issuer, surroundings};
 use crate::bundle::{Files, Remembered, load_again};
 use crate::decision::binding::nonce::NonceKeys;
 use crate::decision::binding::{ProofRules, Spending};
@@ -26,13 +26,9 @@ const PARTNER_AS: &str = "https://partner-as.example.net";
 /// 2026-12-01, 12:00 UTC.
 const NOON: i64 = NOW + 12 * 3_600;
 
-fn shipped() -> Files {
-    Files::new(shipped_texts()).unwrap()
-}
-
 pub(super) fn shipped_texts() -> Vec<(String, Vec<u8>)> {
-    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
-    let entries = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
+    let entries =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/policies")).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.filter(|path| path.is_file());
     files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap())).collect()
 }
@@ -75,7 +71,7 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
 
 impl Estate {
     fn new() -> Self {
-        let (estate, warnings) = Self::of(&shipped());
+        let (estate, warnings) = Self::of(&Files::new(shipped_texts()).unwrap());
         assert_eq!(warnings, []);
         estate
     }
@@ -85,21 +81,22 @@ impl Estate {
         let rules = [issuer(AS, "https://api.example.com"), issuer(PARTNER_AS, "https://partner-api.example.com")];
         let surroundings = surroundings(&rules);
         let mut remembered = Remembered::default();
-        let [_, reloaded] = [(); 2].map(|()| load_again(files, &surroundings, &mut remembered));
-        let (bundle, warnings) = reloaded.unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let [_, again] = [(); 2].map(|()| load_again(files, &surroundings, &mut remembered));
+        let (bundle, warnings) = again.unwrap_or_else(|problems| panic!("{problems:#?}"));
         let keys = json!({"keys": [jwk(&key)]}).to_string();
-        let keyring = Arc::new(Keyring::parse(keys.as_bytes()).ok().unwrap());
-        let issuers = rules.map(|rules| Issuer { rules: Arc::new(rules), keys: Some(Arc::clone(&keyring)) });
+        let keyring = Keyring::parse(keys.as_bytes()).ok().map(Arc::new);
+        let issuers = rules.map(|rules| Issuer { rules: Arc::new(rules), keys: keyring.clone() });
         let snapshot = Snapshot {
             tokens: Arc::new(Forgetful),
             leaves: Arc::new(Forgetful),
+            trust: None,
             metadata: true,
             issuers: Issuers::new(issuers),
+            revocations: Arc::new(Forgetful),
             certificates: Arc::new(CertificateRules {
                 source: CertificateSource::EnvoyPeerCertificate,
                 chain: ChainTrust::Envoy,
             }),
-            trust: None,
             proofs: Arc::new(ProofRules {
                 algorithms: AlgorithmSet::new(&AlgorithmSet::PROOFS),
                 max_age_seconds: 60,

@@ -15,6 +15,8 @@ pub struct Leaf {
     pub(super) thumbprint: [u8; 32],
     /// The DER.
     pub(super) certificate: Vec<u8>,
+    /// Its issuer's name and its serial number.
+    serial: OnceLock<Option<(String, String)>>,
     names: OnceLock<Result<Arc<CertificateNames>, CertificateDenial>>,
     vouched: ArcSwapOption<Vouched>,
 }
@@ -31,7 +33,13 @@ pub trait KnownCertificates: Send + Sync {
 impl Leaf {
     pub(super) fn of(certificate: Vec<u8>) -> Result<Arc<Self>, CertificateDenial> {
         let thumbprint = thumbprint::of(&certificate)?;
-        Ok(Arc::new(Self { thumbprint, certificate, names: OnceLock::new(), vouched: ArcSwapOption::empty() }))
+        Ok(Arc::new(Self {
+            thumbprint,
+            certificate,
+            serial: OnceLock::new(),
+            names: OnceLock::new(),
+            vouched: ArcSwapOption::empty(),
+        }))
     }
 
     /// Reads the one certificate of a URL-encoded PEM text.
@@ -56,6 +64,12 @@ impl Leaf {
         trust.verify(&self.certificate, chain, now)?;
         self.vouched.store(trust.vouched(&self.certificate, now).map(Arc::new));
         Ok(())
+    }
+
+    /// Its issuer's name and its serial number.
+    pub(super) fn serial(&self) -> Option<(&str, &str)> {
+        let serial = self.serial.get_or_init(|| names::serial_of(&self.certificate).ok());
+        serial.as_ref().map(|(issuer, serial)| (issuer.as_str(), serial.as_str()))
     }
 
     /// The names in it, for who knows that its chain is vouched for.

@@ -92,6 +92,7 @@ pub struct CertificateFacts<'a> {
 /// A client certificate from the one configured source.
 pub struct PeerCertificate {
     thumbprint: [u8; 32],
+    leaf: Option<Arc<Leaf>>,
     names: Option<Arc<CertificateNames>>,
 }
 
@@ -100,6 +101,13 @@ impl PeerCertificate {
     #[must_use]
     pub fn thumbprint(&self) -> &[u8; 32] {
         &self.thumbprint
+    }
+
+    /// Its issuer's name and its serial number, written as in [`CertificateNames`], whoever vouches for it: only to find it among
+    /// what is revoked. `None` where its hash is all that was given.
+    #[must_use]
+    pub fn serial(&self) -> Option<(&str, &str)> {
+        self.leaf.as_ref()?.serial()
     }
 
     /// The names in it; there are none unless the chain above it is vouched for.
@@ -164,7 +172,7 @@ pub fn present(
     };
     let Some(shown) = shown else { return Ok(None) };
     let names = vouched_names(rules, trust, &shown, now)?;
-    Ok(Some(PeerCertificate { thumbprint: shown.thumbprint, names }))
+    Ok(Some(PeerCertificate { thumbprint: shown.thumbprint, leaf: shown.leaf, names }))
 }
 
 fn from_envoy(peer_certificate: &[u8], known: &dyn KnownCertificates) -> Result<Option<Shown>, CertificateDenial> {

@@ -77,6 +77,12 @@ pub(super) fn read(der: &[u8]) -> Result<CertificateNames, CertificateDenial> {
     Ok(CertificateNames { dns_names, uris, emails, spiffe_id, issuer, serial, told: OnceLock::new() })
 }
 
+/// The issuer's name and the serial number of exactly one DER certificate.
+pub(super) fn serial_of(der: &[u8]) -> Result<(String, String), CertificateDenial> {
+    let certificate = thumbprint::certificate(der)?;
+    Ok((rfc2253(certificate.issuer()), serial(certificate.raw_serial())))
+}
+
 /// An extension's value: there at most once, read to its last byte (RFC 5280 §4.2).
 pub(super) fn extension<'a, T: FromDer<'a, X509Error>>(
     certificate: &X509Certificate<'a>,

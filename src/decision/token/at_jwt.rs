@@ -40,14 +40,19 @@ pub(super) fn verify<'s>(token: &[u8], issuers: &'s Issuers) -> Result<(SignedTo
     // RFC 9068 §4: exact match; an array or a prefix is not the issuer.
     let issuer = text(&jws.payload, "iss")?.ok_or(Denial::TokenClaimMissing)?;
     let issuer = issuers.find(issuer).ok_or(Denial::TokenIssuerUnknown)?;
-    let keys = by_issuer(&jws, &header, issuer)
+    let (keys, key_id) = by_issuer(&jws, &header, issuer)
         .map_err(|denial| TokenRefused { denial, issuer: Some(&issuer.rules.issuer) })?;
-    let signed = signed((Arc::clone(&issuer.rules), Arc::clone(keys)), &jws.payload, jws.payload_bytes)?;
+    let mut signed = signed((Arc::clone(&issuer.rules), Arc::clone(keys)), &jws.payload, jws.payload_bytes)?;
+    signed.key_id = key_id;
     Ok((signed, jws.payload))
 }
 
-/// What the issuer's rules and keys say: type, algorithm, signature. The keys that it was verified with.
-fn by_issuer<'s>(jws: &Compact<'_>, header: &Header<'_>, issuer: &'s Issuer) -> Result<&'s Arc<Keyring>, Denial> {
+/// What the issuer's rules and keys say: type, algorithm, signature. The keys that it was verified with, and the name of the one.
+fn by_issuer<'s>(
+    jws: &Compact<'_>,
+    header: &Header<'_>,
+    issuer: &'s Issuer,
+) -> Result<(&'s Arc<Keyring>, Option<Arc<str>>), Denial> {
     let rules = &issuer.rules;
     if !has_type(rules.token_type, header.token_type) {
         return Err(Denial::TokenTypeUnexpected);
@@ -59,10 +64,9 @@ fn by_issuer<'s>(jws: &Compact<'_>, header: &Header<'_>, issuer: &'s Issuer) -> 
     if candidates.peek().is_none() {
         return Err(Denial::TokenKeyUnknown);
     }
-    if !candidates.any(|key| key.verifies(algorithm, jws.signing_input, &jws.signature)) {
-        return Err(Denial::TokenSignatureInvalid);
-    }
-    Ok(keys)
+    let verified = candidates.find(|(_, key)| key.verifies(algorithm, jws.signing_input, &jws.signature));
+    let (key_id, _) = verified.ok_or(Denial::TokenSignatureInvalid)?;
+    Ok((keys, key_id.cloned()))
 }
 
 /// RFC 9068 §4, media type names compare without case (RFC 2045 §5.1).
@@ -88,6 +92,8 @@ fn signed(
         client: Arc::new(ClientId { issuer: issuer.issuer.clone(), id: client }),
         subject: identifier("sub", strict)?,
         token_id: identifier("jti", strict)?,
+        session: identifier("sid", false)?,
+        key_id: None,
         told_bytes: claims::told_bytes(claims, audiences.len().saturating_add(scopes.len())),
         audiences: audiences.into(),
         scopes: scopes.into(),

@@ -6,6 +6,8 @@ mod tests;
 
 pub use remark::{KeyRemark, RemarkKind};
 
+use std::sync::Arc;
+
 use crate::decision::jose::algorithm::Algorithm;
 use crate::decision::jose::{Map, PublicKey, Value, parse_object};
 use crate::decision::limits;
@@ -19,7 +21,7 @@ pub struct Keyring {
 
 #[derive(PartialEq, Eq)]
 struct IssuerKey {
-    id: Option<String>,
+    id: Option<Arc<str>>,
     /// The one algorithm it may be used with, if the JWK says so (RFC 8725 §3.1).
     algorithm: Option<Algorithm>,
     key: PublicKey,
@@ -75,14 +77,18 @@ impl Keyring {
         self.keys.iter().map(|key| (key.id.as_deref(), key.key.thumbprint()))
     }
 
-    /// The keys that may verify a token with this header, at most [`limits::KEY_TRIES`].
-    pub fn candidates(&self, key_id: Option<&str>, algorithm: Algorithm) -> impl Iterator<Item = &PublicKey> {
+    /// The keys that may verify a token with this header, each with its `kid`, at most [`limits::KEY_TRIES`].
+    pub fn candidates(
+        &self,
+        key_id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> impl Iterator<Item = (Option<&Arc<str>>, &PublicKey)> {
         self.keys
             .iter()
             .filter(move |key| key_id.is_none() || key.id.as_deref() == key_id)
             .filter(move |key| key.key.family() == algorithm.family())
             .filter(move |key| key.algorithm.is_none_or(|only| same(only, algorithm)))
-            .map(|key| &key.key)
+            .map(|key| (key.id.as_ref(), &key.key))
             .take(limits::KEY_TRIES)
     }
 
@@ -133,5 +139,5 @@ fn issuer_key(jwk: &Map) -> Result<IssuerKey, RemarkKind> {
     if algorithm.is_some_and(|algorithm| algorithm.family() != key.family()) {
         return Err(RemarkKind::AlgorithmMisfit);
     }
-    Ok(IssuerKey { id: text("kid")?.map(str::to_owned), algorithm, key })
+    Ok(IssuerKey { id: text("kid")?.map(Arc::from), algorithm, key })
 }

@@ -118,6 +118,9 @@ pub struct SignedToken {
     client: Arc<ClientId>,
     subject: Option<String>,
     token_id: Option<String>,
+    session: Option<String>,
+    /// The `kid` of the key that verified it.
+    key_id: Option<Arc<str>>,
     audiences: Box<[String]>,
     scopes: Box<[String]>,
     expires: NumericDate,
@@ -205,7 +208,7 @@ impl SignedToken {
         let lists = [&self.audiences, &self.scopes].into_iter().flat_map(|list| list.iter());
         let texts = [&self.client.issuer, &self.client.id].into_iter().chain(lists).chain(&self.subject);
         let length = |text: &String| text.capacity().saturating_add(size_of::<String>());
-        let texts = texts.chain(&self.token_id).map(length).fold(0, usize::saturating_add);
+        let texts = texts.chain(&self.token_id).chain(&self.session).map(length).fold(0, usize::saturating_add);
         size_of::<Self>().saturating_add(texts).saturating_add(self.claims.bytes())
     }
 
@@ -271,6 +274,30 @@ impl VerifiedToken {
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
         self.signed.token_id.as_deref()
+    }
+
+    /// `sid` (OpenID Connect Front-Channel Logout §3): the session it came of.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        self.signed.session.as_deref()
+    }
+
+    /// The `kid` of the key that verified it.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.signed.key_id.as_deref()
+    }
+
+    /// `iat`, Unix seconds, rounded down.
+    #[must_use]
+    pub fn issued(&self) -> i64 {
+        self.signed.issued.floor
+    }
+
+    /// How far its issuer's clock may be ahead of ours.
+    #[must_use]
+    pub fn clock_skew_seconds(&self) -> i64 {
+        self.signed.issuer.future_skew_seconds
     }
 
     /// The scopes, each once.

@@ -136,6 +136,9 @@ fn takes_headers(setting: Setting) -> bool {
             | Setting::WithoutBundle
             | Setting::Fapi2
             | Setting::OnlyEs256
+            | Setting::Revoked
+            | Setting::Stale
+            | Setting::FreshUntilNow
     )
 }
 

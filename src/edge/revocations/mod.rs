@@ -1,0 +1,3 @@
+//! Where revocations come from, and the list they fill.
+
+pub mod list;
