@@ -1,7 +1,7 @@
 //! `make bench`: what a check costs, compared in one run with a gRPC server that decides nothing and with the bare signature.
 //!
 //! Words choose what is measured: groups (`floor bound unseen dpop denials policies`), rows (`bound.1000`), and the bad cases (`cold
-//! rotation buster goodput reload workers memory replay`). Without any, everything is. docs/benchmarks.md says how to read it.
+//! rotation buster goodput reload workers memory replay revoked`). Without any, everything is. docs/benchmarks.md says how to read it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,6 +25,7 @@ mod load;
 mod process;
 mod replay;
 mod report;
+mod revoked;
 mod told;
 mod trouble;
 mod verify;
@@ -49,7 +50,7 @@ use world::Algorithm;
 const AT_MOST: Duration = Duration::from_secs(15 * 60);
 
 type Trouble = fn(&Bench, &mut Told) -> Result<(), String>;
-const TROUBLES: [(&str, Trouble); 8] = [
+const TROUBLES: [(&str, Trouble); 9] = [
     ("cold", trouble::cold),
     ("rotation", trouble::rotation),
     ("buster", trouble::buster),
@@ -58,6 +59,7 @@ const TROUBLES: [(&str, Trouble); 8] = [
     ("workers", trouble::workers),
     ("memory", trouble::memory),
     ("replay", replay::replay),
+    ("revoked", revoked::revoked),
 ];
 
 fn main() -> Result<(), String> {

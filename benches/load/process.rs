@@ -191,11 +191,15 @@ impl Server {
 
     /// Its resident memory in bytes.
     pub fn resident(&self) -> u64 {
-        let Some(pid) = self.pid() else { return 0 };
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() * 1024
+        self.pid().map_or(0, |pid| resident_of(&pid.to_string()))
     }
+}
+
+/// The resident memory of a process, in bytes; `self` is this one.
+pub fn resident_of(process: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() * 1024
 }
 
 fn start(command: &mut Command, cores: &Cores) -> Child {

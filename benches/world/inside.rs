@@ -10,6 +10,7 @@ use keybound::decision::Decision;
 use keybound::decision::binding::{self, Bound, Sender, Spending};
 use keybound::decision::facts::RequestFacts;
 use keybound::decision::policy::{Question, Subject};
+use keybound::decision::revocation::Revocations;
 use keybound::decision::snapshot::Snapshot;
 use keybound::decision::{certificate, credential, route, token};
 use keybound::edge::clock;
@@ -23,6 +24,14 @@ use keybound::telemetry::metrics::Metrics;
 use tonic::codegen::Bytes;
 
 use super::{Estate, Options, now};
+
+/// What is known of an estate.
+fn snapshot(policies: usize, options: Options) -> Snapshot {
+    let directory = tempfile::tempdir().expect("a directory");
+    let estate = Estate::write_with(directory.path(), policies, options);
+    let Ok(prepared) = check::prepare(&estate.config()) else { panic!("the estate is refused") };
+    prepared.keeper.snapshot()
+}
 
 /// What judges.
 pub struct Inside {
@@ -42,10 +51,16 @@ impl Inside {
 
     /// The same, configured so.
     pub fn with(policies: usize, options: Options) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let estate = Estate::write_with(directory.path(), policies, options);
-        let Ok(prepared) = check::prepare(&estate.config()) else { panic!("the estate is refused") };
-        let snapshot = Arc::new(prepared.keeper.snapshot());
+        Self::of(snapshot(policies, options))
+    }
+
+    /// The same, where this is revoked.
+    pub fn revoking(policies: usize, revocations: Arc<dyn Revocations>) -> Self {
+        Self::of(Snapshot { revocations, ..snapshot(policies, Options::default()) })
+    }
+
+    fn of(snapshot: Snapshot) -> Self {
+        let snapshot = Arc::new(snapshot);
         let spent = Arc::new(Memory::new(20_000_000, 100, 0));
         let gate = Gate {
             snapshot: Arc::new(ArcSwap::new(Arc::clone(&snapshot))),

@@ -242,7 +242,7 @@ denials! {
     CertificateRevoked "certificate_revoked" Binding 401 InvalidToken Never
         "The client certificate is revoked"
     CertificateStatusUnknown "certificate_status_unknown" Binding 401 InvalidToken Never
-        "Certificates are revoked by serial number, and the request carries the hash of its certificate alone"
+        "Nobody says whether the client certificate is revoked: no list of its issuer is there or is fresh; or it came as a hash alone where certificates are revoked by serial number"
     ProofMissing "proof_missing" Binding 400 InvalidRequest Yes
         "The scheme is DPoP and there is no DPoP header"
     ProofDuplicated "proof_duplicated" Binding 401 InvalidDpopProof Yes

@@ -202,6 +202,8 @@ impl<'w> Walk<'w> {
         presented.map_err(|denial| match denial {
             CertificateDenial::Malformed => Denial::CertificateMalformed,
             CertificateDenial::Untrusted => Denial::CertificateUntrusted,
+            CertificateDenial::Revoked => Denial::CertificateRevoked,
+            CertificateDenial::StatusUnknown => Denial::CertificateStatusUnknown,
         })
     }
 

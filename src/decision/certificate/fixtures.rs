@@ -68,6 +68,17 @@ impl Authority {
         params.signed_by(&KeyPair::generate().unwrap(), &self.0).unwrap().der().to_vec()
     }
 
+    /// Who signs its certificates and lists.
+    pub(super) fn issuer(&self) -> &rcgen::Issuer<'static, KeyPair> {
+        &self.0
+    }
+
+    /// Another one with the same key.
+    pub(super) fn twin(&self, params: CertificateParams) -> Self {
+        let key = KeyPair::try_from(self.0.key().serialize_der()).unwrap();
+        Self(CertifiedIssuer::self_signed(params, key).unwrap())
+    }
+
     pub(super) fn pem(&self) -> String {
         self.0.pem()
     }

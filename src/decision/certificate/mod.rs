@@ -8,6 +8,7 @@
 //! An expired certificate, or one of X.509 v1, still has a thumbprint: binding to a certificate is not trusting it.
 
 mod client_cert;
+mod crl;
 mod leaf;
 mod names;
 mod pem;
@@ -23,6 +24,7 @@ mod tests;
 use core::fmt;
 use std::sync::Arc;
 
+pub use crl::{Crl, CrlError, CrlRules};
 pub use leaf::{KnownCertificates, Leaf};
 pub use names::CertificateNames;
 pub use trust::{TrustBundle, TrustBundleError};
@@ -131,6 +133,10 @@ pub enum CertificateDenial {
     Malformed,
     /// It reads well, but nobody we trust vouches for it: an unlisted hop, another `By`, no chain to our bundle.
     Untrusted,
+    /// A certificate of its chain is on a revocation list of its issuer.
+    Revoked,
+    /// Lists are wanted, and none says whether it is revoked.
+    StatusUnknown,
 }
 
 /// What a source gave, before anybody vouched for it.

@@ -11,20 +11,36 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientCertVerifierBuilder, WebPkiClientVerifier};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{AuthorityKeyIdentifier, BasicConstraints, KeyIdentifier};
 use x509_parser::oid_registry as oid;
 
+use super::crl::{Crl, CrlError, CrlRules};
 use super::{CertificateDenial, names, thumbprint};
 
 /// Roots and intermediates to verify client certificates against.
 pub struct TrustBundle {
     verifier: Arc<dyn ClientCertVerifier>,
+    roots: Arc<RootCertStore>,
+    /// Roots and intermediates.
+    authorities: Vec<CertificateDer<'static>>,
     intermediates: Vec<CertificateDer<'static>>,
+    lists: Lists,
     /// Which bundle this is: no other one has the same, not even of the same content.
     itself: Arc<()>,
+}
+
+/// What is known of certificates that were revoked.
+#[derive(Clone, Copy)]
+enum Lists {
+    /// Nobody asks.
+    Unasked,
+    /// Lists are wanted, and there is none: nothing is known of any certificate.
+    Missing,
+    /// There are some; until the first of them runs out (Unix seconds), if that counts.
+    Until(Option<i64>),
 }
 
 /// That a certificate chains to a root of one bundle by the intermediates of that bundle, and from when until when.
@@ -86,7 +102,7 @@ impl TrustBundle {
     /// The file holds anything but CA certificates, or no root.
     pub fn from_pem(pem: &[u8]) -> Result<Self, TrustBundleError> {
         let mut roots = RootCertStore::empty();
-        let mut intermediates = Vec::new();
+        let (mut authorities, mut intermediates) = (Vec::new(), Vec::new());
         for (index, section) in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem).enumerate() {
             let block = index.saturating_add(1);
             let (kind, der) = section.map_err(|_| TrustBundleError::NotPem { block })?;
@@ -95,17 +111,64 @@ impl TrustBundle {
             }
             let is_root = is_root(&der, block)?;
             let der = CertificateDer::from(der);
+            authorities.push(der.clone());
             if is_root {
                 roots.add(der).map_err(|_| TrustBundleError::Malformed { block })?;
             } else {
                 intermediates.push(der);
             }
         }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-            .build()
-            .map_err(|_| TrustBundleError::NoRoot)?;
-        Ok(Self { verifier, intermediates, itself: Arc::new(()) })
+        let roots = Arc::new(roots);
+        let verifier = builder(&roots).build().map_err(|_| TrustBundleError::NoRoot)?;
+        Ok(Self { verifier, roots, authorities, intermediates, lists: Lists::Unasked, itself: Arc::new(()) })
+    }
+
+    /// Reads certificate revocation lists that its CAs signed: PEM, one or several, or one in DER.
+    ///
+    /// # Errors
+    /// One of them cannot be used, or none of the CAs signed it.
+    pub fn read_crls(&self, bytes: &[u8]) -> Result<Vec<Crl>, CrlError> {
+        let read = |der: &[u8]| Crl::read(der, &self.roots, &self.authorities);
+        if !bytes.trim_ascii_start().starts_with(b"-----BEGIN ") {
+            return Ok(vec![read(bytes)?]);
+        }
+        let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes).map(|section| match section {
+            Ok((SectionKind::Crl, der)) => read(&der),
+            Ok(_) => Err(CrlError::Unusable("a block of it is labelled otherwise than X509 CRL".to_owned())),
+            Err(_) => Err(CrlError::Unusable("it is not PEM".to_owned())),
+        });
+        let lists = sections.collect::<Result<Vec<_>, _>>()?;
+        if lists.is_empty() { Err(CrlError::Unusable("it is not PEM".to_owned())) } else { Ok(lists) }
+    }
+
+    /// The same CAs, which from now on are asked for what they have revoked.
+    ///
+    /// # Errors
+    /// A list cannot be read any more; none is that was read by [`Self::read_crls`].
+    pub fn with_crls(&self, crls: &[Crl], rules: CrlRules) -> Result<Self, CrlError> {
+        // webpki takes the first that covers a certificate.
+        let mut newest_first: Vec<_> = crls.iter().collect();
+        newest_first.sort_by_key(|crl| core::cmp::Reverse(crl.issued()));
+        let mut builder = builder(&self.roots).with_crls(newest_first.into_iter().map(|crl| crl.der.clone()));
+        if !rules.accept_expired {
+            builder = builder.enforce_revocation_expiration();
+        }
+        if rules.accept_uncovered {
+            builder = builder.allow_unknown_revocation_status();
+        }
+        if rules.leaf_alone {
+            builder = builder.only_check_end_entity_revocation();
+        }
+        let until = crls.iter().filter_map(Crl::until).min().filter(|_| !rules.accept_expired);
+        let missing = crls.is_empty() && !rules.accept_uncovered;
+        Ok(Self {
+            verifier: builder.build().map_err(|error| CrlError::Unusable(error.to_string()))?,
+            roots: Arc::clone(&self.roots),
+            authorities: self.authorities.clone(),
+            intermediates: self.intermediates.clone(),
+            lists: if missing { Lists::Missing } else { Lists::Until(until) },
+            itself: Arc::new(()),
+        })
     }
 
     /// Whether the certificate chains to one of our roots at `now`, through our intermediates or the presented ones.
@@ -121,15 +184,18 @@ impl TrustBundle {
         let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         self.verifier
             .verify_client_cert(&CertificateDer::from(certificate), &intermediates, time)
-            .map(|_| ())
-            .map_err(|_| CertificateDenial::Untrusted)
+            .map_err(|error| denial(&error))?;
+        if matches!(self.lists, Lists::Missing) { Err(CertificateDenial::StatusUnknown) } else { Ok(()) }
     }
 
     /// How long what [`Self::verify`] just said of a certificate without a presented chain stays so: as long as each certificate that
-    /// its path can have, the certificate itself and every intermediate of ours that is good now. Roots have no dates here. `None` if
-    /// one of them does not tell.
+    /// its path can have, the certificate itself and every intermediate of ours that is good now, and as every revocation list. Roots
+    /// have no dates here. `None` if one of them does not tell.
     pub(super) fn vouched(&self, certificate: &[u8], now: i64) -> Option<Vouched> {
         let (mut from, mut until) = dates(certificate)?;
+        if let Lists::Until(Some(first)) = self.lists {
+            until = until.min(first);
+        }
         for intermediate in &self.intermediates {
             let (begins, ends) = dates(intermediate)?;
             // One that is not good now is no part of the path that was found.
@@ -138,6 +204,31 @@ impl TrustBundle {
             }
         }
         (from <= now && now <= until).then(|| Vouched { by: Arc::clone(&self.itself), from: from.max(0), until })
+    }
+}
+
+fn builder(roots: &Arc<RootCertStore>) -> ClientCertVerifierBuilder {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider)
+}
+
+/// What webpki says of a path, as far as it concerns revocation.
+fn denial(error: &rustls::Error) -> CertificateDenial {
+    use rustls::CertificateError::{
+        ExpiredRevocationList, ExpiredRevocationListContext, Revoked, UnknownRevocationStatus,
+    };
+    if matches!(error, rustls::Error::InvalidCertificate(Revoked)) {
+        CertificateDenial::Revoked
+    } else if matches!(
+        error,
+        rustls::Error::InvalidCertRevocationList(_)
+            | rustls::Error::InvalidCertificate(
+                UnknownRevocationStatus | ExpiredRevocationList | ExpiredRevocationListContext { .. }
+            )
+    ) {
+        CertificateDenial::StatusUnknown
+    } else {
+        CertificateDenial::Untrusted
     }
 }
 
