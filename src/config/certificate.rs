@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::raw::{self, ChainVerifiedBy, Source};
-use crate::decision::certificate::{CertificateRules, CertificateSource, ChainTrust, XfccRules};
+use super::raw::{self, ChainVerifiedBy, CrlDepth, Source, Unanswered};
+use super::url::{Url, crl_url};
+use crate::decision::certificate::{CertificateRules, CertificateSource, ChainTrust, CrlRules, XfccRules};
 use crate::problem::Findings;
 use crate::yaml::Node;
 
@@ -14,6 +15,21 @@ pub struct Certificate {
     pub rules: CertificateRules,
     /// PEM file with roots and intermediates; there if and only if the chain is verified by keybound.
     pub trust_bundle: Option<PathBuf>,
+    /// Revocation lists; only where the chain is verified by keybound.
+    pub crls: Option<Crls>,
+}
+
+/// Where certificate revocation lists come from, and what is done where they do not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crls {
+    /// PEM or DER.
+    pub files: Vec<PathBuf>,
+    /// One list each.
+    pub urls: Vec<Url>,
+    /// Between two fetches, seconds.
+    pub refresh_seconds: u64,
+    /// What is done where they do not answer.
+    pub rules: CrlRules,
 }
 
 pub(super) fn settle(written: raw::Certificate, node: &Node, findings: &mut Findings) -> Certificate {
@@ -36,7 +52,52 @@ pub(super) fn settle(written: raw::Certificate, node: &Node, findings: &mut Find
         ChainVerifiedBy::Keybound => ChainTrust::Keybound,
     };
     let trust_bundle = written.trust_bundle.map(|path| findings.path(node.key("trust_bundle"), &path));
-    Certificate { rules: CertificateRules { source, chain }, trust_bundle }
+    let crls = written.crls.as_ref().map(|crls| settle_crls(crls, node.key("crls"), chain, findings));
+    Certificate { rules: CertificateRules { source, chain }, trust_bundle, crls }
+}
+
+fn settle_crls(written: &raw::Crls, node: &Node, chain: ChainTrust, findings: &mut Findings) -> Crls {
+    if chain != ChainTrust::Keybound {
+        findings.error(
+            node.at,
+            "`crls` is not used, because keybound does not verify the chain",
+            "write `chain_verified_by: keybound` with `trust_bundle`; or give Envoy the list, as `crl` of its validation context",
+        );
+    }
+    if written.files.is_empty() && written.urls.is_empty() {
+        findings.error(node.at, "there is no list to look into", "add `files` or `urls`");
+    }
+    for (key, unanswered, who) in [
+        ("expired", written.expired, "whose list has run out"),
+        ("uncovered", written.uncovered, "that no list covers"),
+    ] {
+        if unanswered == Unanswered::Accept {
+            findings.warning(
+                node.key(key).at,
+                format!("a revoked certificate {who} passes"),
+                format!("write `{key}: deny`"),
+            );
+        }
+    }
+    let files = written.files.iter().enumerate();
+    let files = files.map(|(index, path)| findings.path(node.key("files").item(index), path)).collect();
+    let mut urls = Vec::new();
+    for (index, text) in written.urls.iter().enumerate() {
+        match crl_url(text) {
+            Ok(url) => urls.push(url),
+            Err(wrong) => {
+                let (what, remedy) = wrong.words();
+                findings.error(node.key("urls").item(index).at, format!("this {what}"), remedy);
+            }
+        }
+    }
+    let accept = |unanswered| unanswered == Unanswered::Accept;
+    let rules = CrlRules {
+        accept_expired: accept(written.expired),
+        accept_uncovered: accept(written.uncovered),
+        leaf_alone: written.depth == CrlDepth::Leaf,
+    };
+    Crls { files, urls, refresh_seconds: written.refresh_seconds, rules }
 }
 
 /// A section of a source that is not read would look as if it protected something.
@@ -163,5 +224,28 @@ certificate:
         assert_eq!(found.len(), 1, "{found:#?}");
         assert!(found[0].is_error() && found[0].what.contains("did not end the TLS connection"), "{found:#?}");
         assert_eq!((found[0].place.line, found[0].place.column), (7, 22));
+    }
+
+    #[test]
+    fn lists_are_for_chains_that_keybound_verifies_and_come_from_somewhere() {
+        let ours = "  source: envoy_peer_certificate\n  chain_verified_by: keybound\n  trust_bundle: ca.pem\n";
+        let with = |crls: &str| format!("{ours}  crls: {crls}\n");
+        for good in ["{ files: [a.crl] }", "{ urls: [\"http://pki.test/a.crl\"], depth: leaf }"] {
+            assert_eq!(problems(&with(good)), [], "{good}");
+        }
+        let told =
+            |section: &str| problems(section).into_iter().map(|problem| problem.what).collect::<Vec<_>>().join("; ");
+        for (crls, words) in [
+            ("{}", "there is no list to look into"),
+            ("{ urls: [\"ftp://pki.test/a.crl\"] }", "is neither https nor http"),
+            ("{ urls: [\"http://169.254.169.254/a.crl\"] }", "metadata address"),
+            ("{ files: [a.crl], expired: accept }", "a revoked certificate whose list has run out passes"),
+            ("{ files: [a.crl], uncovered: accept }", "a revoked certificate that no list covers passes"),
+        ] {
+            let told = told(&with(crls));
+            assert!(told.contains(words), "{crls}: {told}");
+        }
+        let by_envoy = "  source: envoy_peer_certificate\n  chain_verified_by: envoy\n  crls: { files: [a.crl] }\n";
+        assert!(told(by_envoy).contains("keybound does not verify the chain"));
     }
 }

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-pub use self::certificate::Certificate;
+pub use self::certificate::{Certificate, Crls};
 pub use self::issuers::{Issuer, KeySource};
 pub use self::listeners::{CheckListener, ListenAddress, Listeners};
 pub use self::reference::reference;

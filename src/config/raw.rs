@@ -163,6 +163,59 @@ pub(super) struct Certificate {
     pub xfcc: Option<Xfcc>,
     /// Who may set `Client-Cert`. Only with `source: client_cert`.
     pub client_cert: Option<ClientCert>,
+    /// Certificate revocation lists (RFC 5280 §5). Only with `chain_verified_by: keybound`; Envoy has a `crl` of its own.
+    pub crls: Option<Crls>,
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Crls {
+    /// Files with lists, PEM or DER, read again when they change; together with `urls` at least one.
+    pub files: Vec<PathBuf>,
+    /// `http` or `https` URLs of one list each. They are signed, so plain http does; a CA of `trust_bundle` must have signed them.
+    pub urls: Vec<String>,
+    /// How often the URLs are fetched, in seconds.
+    #[schemars(range(min = 10, max = 86_400))]
+    pub refresh_seconds: u64,
+    /// What is said of a certificate whose list has run out (`nextUpdate`).
+    pub expired: Unanswered,
+    /// What is said of a certificate that no list covers: none of its issuer is there (yet), or it is for others.
+    pub uncovered: Unanswered,
+    /// Which certificates are looked for.
+    pub depth: CrlDepth,
+}
+
+impl Default for Crls {
+    fn default() -> Self {
+        Self {
+            files: Vec::new(),
+            urls: Vec::new(),
+            refresh_seconds: 300,
+            expired: Unanswered::Deny,
+            uncovered: Unanswered::Deny,
+            depth: CrlDepth::Chain,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Unanswered {
+    /// it is refused (`certificate_status_unknown`)
+    #[default]
+    Deny,
+    /// it passes; warns
+    Accept,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CrlDepth {
+    /// the client's certificate and the intermediates above it: each issuer has a list
+    #[default]
+    Chain,
+    /// the client's certificate alone
+    Leaf,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

@@ -29,6 +29,8 @@ pub enum WrongUrl {
     Credentials,
     /// Neither https, nor plain http to loopback where that is allowed.
     Insecure,
+    /// Neither https nor http.
+    Scheme,
     /// The address answers to whoever asks from inside.
     ForbiddenAddress,
 }
@@ -45,6 +47,7 @@ impl WrongUrl {
                 "is not https",
                 "write https://; plain http is for loopback hosts only, with `allow_loopback_http: true`",
             ),
+            Self::Scheme => ("is neither https nor http", "write an absolute URL with one of them"),
             Self::ForbiddenAddress => (
                 "is a link-local or cloud metadata address",
                 "name a host that serves keys; such an address would answer with secrets of this machine",
@@ -58,6 +61,24 @@ impl WrongUrl {
 /// # Errors
 /// Says why not.
 pub fn key_url(text: &str, allow_loopback_http: bool) -> Result<Url, WrongUrl> {
+    let (url, loopback) = sound(text)?;
+    if url.scheme() != "https" && !(url.scheme() == "http" && loopback && allow_loopback_http) {
+        return Err(WrongUrl::Insecure);
+    }
+    Ok(url)
+}
+
+/// The URL, if a certificate revocation list may be fetched from there: it is signed, so plain http does.
+///
+/// # Errors
+/// Says why not.
+pub fn crl_url(text: &str) -> Result<Url, WrongUrl> {
+    let (url, _) = sound(text)?;
+    if matches!(url.scheme(), "https" | "http") { Ok(url) } else { Err(WrongUrl::Scheme) }
+}
+
+/// A URL that something may be fetched from, and whether it names this very machine.
+fn sound(text: &str) -> Result<(Url, bool), WrongUrl> {
     // The parser strips spaces and line breaks; what it reads must be what is written.
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(WrongUrl::Malformed);
@@ -71,14 +92,11 @@ pub fn key_url(text: &str, allow_loopback_http: bool) -> Result<Url, WrongUrl> {
     if url.fragment().is_some() {
         return Err(WrongUrl::Fragment);
     }
-    let loopback = host == "localhost" || address.is_some_and(|address| address.to_canonical().is_loopback());
-    if url.scheme() != "https" && !(url.scheme() == "http" && loopback && allow_loopback_http) {
-        return Err(WrongUrl::Insecure);
-    }
     if address.is_some_and(is_forbidden_address) {
         return Err(WrongUrl::ForbiddenAddress);
     }
-    Ok(url)
+    let loopback = host == "localhost" || address.is_some_and(|address| address.to_canonical().is_loopback());
+    Ok((url, loopback))
 }
 
 /// Whether nothing may be fetched from this address.

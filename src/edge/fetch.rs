@@ -16,6 +16,8 @@ use crate::config::{self, Url};
 
 /// A key set or a discovery document, at most.
 const DOCUMENT_BYTES: usize = 1024 * 1024;
+/// A certificate revocation list, at most: some 200,000 certificates.
+pub const LIST_BYTES: usize = 8 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(10);
 
@@ -43,19 +45,28 @@ pub fn client(ca: Option<&[u8]>) -> Result<Client, String> {
 /// Says why it could not be had, and from where.
 pub async fn document(client: &Client, url: Url) -> Result<Vec<u8>, String> {
     let place = place(url.clone());
-    read(client, url).await.map_err(|why| format!("{place}: {why}"))
+    read(client, url, "application/json", DOCUMENT_BYTES).await.map_err(|why| format!("{place}: {why}"))
 }
 
-async fn read(client: &Client, url: Url) -> Result<Vec<u8>, String> {
+/// The certificate revocation list at a URL (RFC 2585 §4.2).
+///
+/// # Errors
+/// As [`document`].
+pub async fn list(client: &Client, url: Url) -> Result<Vec<u8>, String> {
+    let place = place(url.clone());
+    read(client, url, "application/pkix-crl, */*;q=0.5", LIST_BYTES).await.map_err(|why| format!("{place}: {why}"))
+}
+
+async fn read(client: &Client, url: Url, accept: &str, most: usize) -> Result<Vec<u8>, String> {
     let told = |error: reqwest::Error| causes(&error.without_url());
-    let mut answer = client.get(url).header("accept", "application/json").send().await.map_err(told)?;
+    let mut answer = client.get(url).header("accept", accept).send().await.map_err(told)?;
     if answer.status() != reqwest::StatusCode::OK {
         return Err(format!("status {}", answer.status().as_u16()));
     }
     let mut document = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(told)? {
-        if document.len().saturating_add(chunk.len()) > DOCUMENT_BYTES {
-            return Err(format!("more than {DOCUMENT_BYTES} bytes"));
+        if document.len().saturating_add(chunk.len()) > most {
+            return Err(format!("more than {most} bytes"));
         }
         document.extend_from_slice(&chunk);
     }
@@ -63,7 +74,8 @@ async fn read(client: &Client, url: Url) -> Result<Vec<u8>, String> {
 }
 
 /// A URL as logs may have it: what grants access stands in front of the host or in the query.
-fn place(mut url: Url) -> String {
+#[must_use]
+pub fn place(mut url: Url) -> String {
     url.set_query(None);
     url.set_fragment(None);
     if url.set_username("").is_err() || url.set_password(None).is_err() {

@@ -22,12 +22,14 @@ use crate::edge::{clock, fetch, material};
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
 
-/// What became of an issuer's keys.
-pub enum KeyNews {
-    /// New ones.
+/// What was fetched, or could not be any more.
+pub enum News {
+    /// New keys of an issuer.
     Fetched(String, Arc<Keyring>),
-    /// The last good ones are too old.
+    /// The last good keys of an issuer are too old.
     Lost(String),
+    /// A certificate revocation list, and where it is from.
+    List(String, Vec<u8>),
 }
 
 /// Asks for keys of issuers whose tokens named an unknown `kid`.
@@ -113,6 +115,12 @@ impl Feeds {
         Wanted(self.all.iter().map(|feed| (feed.issuer.clone(), Arc::clone(&feed.wanted))).collect())
     }
 
+    /// What fetches.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// How many issuers have not been tried once yet.
     #[must_use]
     pub fn untried(&self) -> Arc<AtomicUsize> {
@@ -133,7 +141,7 @@ impl Feeds {
     }
 
     /// Fetches for ever.
-    pub async fn follow(self, news: mpsc::Sender<KeyNews>, metrics: Arc<Metrics>) {
+    pub async fn follow(self, news: mpsc::Sender<News>, metrics: Arc<Metrics>) {
         let Self { all, client, rules, .. } = self;
         let follow = |feed: Feed| {
             let (client, rules, news, metrics) = (client.clone(), rules.clone(), news.clone(), Arc::clone(&metrics));
@@ -147,7 +155,7 @@ impl Feeds {
 }
 
 impl Feed {
-    async fn follow(&self, client: &Client, rules: &Jwks, news: &mpsc::Sender<KeyNews>, metrics: &Metrics) {
+    async fn follow(&self, client: &Client, rules: &Jwks, news: &mpsc::Sender<News>, metrics: &Metrics) {
         let refresh = Duration::from_secs(rules.refresh_seconds);
         let cooldown = Duration::from_secs(rules.cooldown_seconds);
         let max_age = Duration::from_secs(rules.max_age_seconds);
@@ -162,7 +170,7 @@ impl Feed {
                 Ok((ring, document)) => {
                     let secrets = secrets(&ring);
                     lost_at = Instant::now().checked_add(max_age);
-                    if news.send(KeyNews::Fetched(self.issuer.clone(), ring)).await.is_err() {
+                    if news.send(News::Fetched(self.issuer.clone(), ring)).await.is_err() {
                         return;
                     }
                     self.remember(rules.cache_directory.as_deref(), &document, &secrets);
@@ -176,7 +184,7 @@ impl Feed {
                         "the issuer has withdrawn its keys: its tokens are denied"
                     );
                     self.forget(rules.cache_directory.as_deref());
-                    if news.send(KeyNews::Lost(self.issuer.clone())).await.is_err() {
+                    if news.send(News::Lost(self.issuer.clone())).await.is_err() {
                         return;
                     }
                     cooldown.min(refresh)
@@ -194,7 +202,7 @@ impl Feed {
                 () = at(lost_at) => {
                     lost_at = None;
                     tracing::error!(issuer = self.issuer, "the last good keys are too old");
-                    if news.send(KeyNews::Lost(self.issuer.clone())).await.is_err() {
+                    if news.send(News::Lost(self.issuer.clone())).await.is_err() {
                         return;
                     }
                 }

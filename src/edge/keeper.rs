@@ -5,6 +5,7 @@
 
 mod bundles;
 mod told;
+mod trust;
 
 pub use told::tell_warning;
 
@@ -19,12 +20,11 @@ use tokio::time::MissedTickBehavior;
 
 use crate::config::{self, Config, KeySource, Tls};
 use crate::decision::binding::nonce::NonceKeys;
-use crate::decision::certificate::TrustBundle;
 use crate::decision::snapshot::{Bundle, Snapshot};
 use crate::decision::token::{Issuer, Issuers, Keyring};
 use crate::edge::door::Door;
-use crate::edge::files::{self, FILE_BYTES, Seen};
-use crate::edge::jwks::{Feeds, KeyNews};
+use crate::edge::files::{self, Seen};
+use crate::edge::jwks::{Feeds, News};
 use crate::edge::known::{self, Leaves, Tokens};
 use crate::edge::material;
 use crate::edge::revocations::list::RevocationList;
@@ -32,12 +32,13 @@ use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
 use bundles::{Bundles, Looked, Reader};
 use told::{Taken, tell_refused};
+use trust::Trust;
 
 /// Builds snapshots and publishes them.
 pub struct Keeper {
     config: Arc<Config>,
     revocations: Arc<RevocationList>,
-    trust: Option<Arc<TrustBundle>>,
+    trust: Trust,
     nonces: Arc<NonceKeys>,
     bundle: Option<Arc<Bundle>>,
     keys: BTreeMap<String, Arc<Keyring>>,
@@ -68,7 +69,7 @@ impl Keeper {
             keys: feeds.remembered().into_iter().collect(),
             known: known::memories(config.limits.cache_mebibytes),
             revocations: Arc::new(RevocationList::new([])),
-            trust: None,
+            trust: Trust::default(),
             nonces: material::nonce_keys(&[]).map_err(one)?,
             bundle: None,
             seen: BTreeMap::new(),
@@ -118,7 +119,7 @@ impl Keeper {
             leaves: Arc::<Leaves>::clone(&self.known.1),
             revocations: Arc::<RevocationList>::clone(&self.revocations),
             certificates: Arc::new(self.config.certificate.rules.clone()),
-            trust: self.trust.clone(),
+            trust: self.trust.served(),
             proofs: Arc::new(self.config.proofs.rules.clone()),
             nonces: Arc::clone(&self.nonces),
             metadata: self.config.metadata.enabled,
@@ -150,7 +151,7 @@ impl Keeper {
         published: Arc<ArcSwap<Snapshot>>,
         mut metrics: Arc<Metrics>,
         now: Arc<Notify>,
-        mut news: mpsc::Receiver<KeyNews>,
+        mut news: mpsc::Receiver<News>,
     ) {
         let mut reader = match self.bundles.take().map(Reader::start) {
             Some(Ok(reader)) => reader,
@@ -167,8 +168,9 @@ impl Keeper {
                 () = now.notified() => true,
                 Some(news) = news.recv() => {
                     match news {
-                        KeyNews::Fetched(issuer, ring) => self.take_fetched(&issuer, &ring),
-                        KeyNews::Lost(issuer) => drop(self.keys.remove(&issuer)),
+                        News::Fetched(issuer, ring) => self.take_fetched(&issuer, &ring),
+                        News::Lost(issuer) => drop(self.keys.remove(&issuer)),
+                        News::List(place, list) => self.take_list(&place, &list, &metrics),
                     }
                     published.store(Arc::new(self.snapshot()));
                     continue;
@@ -299,21 +301,6 @@ impl Keeper {
         Ok(())
     }
 
-    fn look_at_trust(&mut self) -> Look {
-        let config = Arc::clone(&self.config);
-        let Some(path) = &config.certificate.trust_bundle else { return Ok(()) };
-        let one = |problem| vec![problem];
-        let bytes = match files::read(path, FILE_BYTES) {
-            Ok(bytes) => bytes,
-            Err(problem) => return self.unreadable("trust bundle", one(problem)),
-        };
-        if self.is_news("trust bundle", &bytes) {
-            self.trust = Some(material::trust_bundle(path, &bytes).map_err(one)?);
-            self.taken.push(Taken::Trust);
-        }
-        Ok(())
-    }
-
     fn look_at_nonces(&mut self) -> Look {
         let config = Arc::clone(&self.config);
         let paths = &config.proofs.nonce_key_files;
@@ -376,9 +363,10 @@ fn joined<'f>(files: impl IntoIterator<Item = Option<&'f [u8]>>) -> Vec<u8> {
 type Kind = (&'static str, Loaded, fn(&mut Keeper) -> Look);
 
 /// Each kind of file beside the bundle: its name, what its loads are counted as, and how it is looked at.
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
     ("keys", Loaded::Keys, Keeper::look_at_keys),
     ("trust bundle", Loaded::Trust, Keeper::look_at_trust),
+    ("revocation list", Loaded::Crl, Keeper::look_at_lists),
     ("nonce keys", Loaded::Nonces, Keeper::look_at_nonces),
     ("listener tls", Loaded::Tls, Keeper::look_at_doors),
 ];

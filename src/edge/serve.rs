@@ -23,6 +23,7 @@ use crate::edge::jwks::Feeds;
 use crate::edge::keeper::Keeper;
 use crate::edge::listen::{Accepted, BACKLOG, Listener, Worker};
 use crate::edge::plain::PlainListener;
+use crate::edge::revocations::crl;
 use crate::edge::service::Services;
 use crate::edge::spent::memory::Memory;
 use crate::edge::{clock, connection, proto, public};
@@ -114,9 +115,10 @@ async fn run(file: &Path, config: Arc<Config>, mut keeper: Keeper, metrics: Arc<
     );
     let reload = Arc::new(Notify::new());
     let (sender, news) = mpsc::channel(KEY_NEWS);
-    let mut workers = select_all(workers);
+    let (mut workers, client) = (select_all(workers), feeds.client());
     tokio::select! {
         _ = accepts => Err(Ended::Task("a listener")),
+        () = crl::follow(config.certificate.crls.as_ref(), &client, sender.clone(), Arc::clone(&metrics)) => Err(Ended::Task("the revocation lists' feed")),
         () = feeds.follow(sender, Arc::clone(&metrics)) => Err(Ended::Task("the keys' feeds")),
         () = keeper.keep(Arc::clone(&snapshot), Arc::clone(&metrics), Arc::clone(&reload), news) => Err(Ended::Task("the keeper of the snapshot")),
         () = health.report(reporter) => Err(Ended::Task("health")),

@@ -32,6 +32,8 @@ pub enum Loaded {
     Keys,
     /// The trust bundle for client certificates.
     Trust,
+    /// A certificate revocation list.
+    Crl,
     /// The keys of our nonces.
     Nonces,
     /// Certificate, key and client CA of a check listener.
@@ -44,6 +46,7 @@ impl Loaded {
             Self::Bundle => "bundle",
             Self::Keys => "keys",
             Self::Trust => "trust_bundle",
+            Self::Crl => "certificate_revocation_list",
             Self::Nonces => "nonce_keys",
             Self::Tls => "listener_tls",
         }

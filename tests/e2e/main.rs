@@ -23,6 +23,7 @@ mod send;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crl;
 mod doors;
 mod ending;
 mod fapi2;

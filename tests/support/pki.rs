@@ -94,6 +94,37 @@ pub struct Pki {
     pub rogue: Leaf,
     /// The example of RFC 8705 Appendix A.
     pub published: Leaf,
+    intermediate: Authority,
+}
+
+impl Pki {
+    /// What a trust bundle holds: root and intermediate.
+    pub fn trust_pem(&self) -> String {
+        format!("{}{}", self.root_pem, self.client.chain_pem)
+    }
+
+    /// A revocation list (DER) of the intermediate with the clients that it signed, issued and due again at these times (Unix seconds).
+    pub fn crl(&self, revoked: &[&Leaf], issued: i64, due: i64) -> Vec<u8> {
+        let time = |seconds| time::OffsetDateTime::from_unix_timestamp(seconds).expect("a time");
+        let revoked = revoked.iter().map(|leaf| {
+            let (_, certificate) = x509_parser::parse_x509_certificate(&leaf.der).expect("a certificate");
+            rcgen::RevokedCertParams {
+                serial_number: certificate.raw_serial().to_vec().into(),
+                revocation_time: time(issued),
+                reason_code: None,
+                invalidity_date: None,
+            }
+        });
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: time(issued),
+            next_update: time(due),
+            crl_number: u64::try_from(issued).expect("a number").into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.intermediate).expect("a list").der().to_vec()
+    }
 }
 
 const CLIENT: &str = "spiffe://example.org/ns/a/sa/client-1";
@@ -138,6 +169,7 @@ fn build() -> Pki {
             chain_pem: String::new(),
             identity: "",
         },
+        intermediate,
     }
 }
 

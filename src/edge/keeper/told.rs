@@ -8,6 +8,7 @@ pub(super) enum Taken {
     Keys { issuer: String, keys: usize, digest: String },
     Withdrawn { issuer: String, why: String },
     Trust,
+    List { place: String, entries: usize, until: Option<i64> },
     Nonces,
     Door { listener: String },
 }
@@ -21,6 +22,9 @@ impl Taken {
                 tracing::error!(what, issuer, why, "the issuer has withdrawn its keys: its tokens are denied");
             }
             Self::Door { listener } => tracing::info!(what, listener, "new files are served"),
+            Self::List { place, entries, until } => {
+                tracing::info!(what, place, entries, next_update = until, "a new list is served");
+            }
             Self::Trust | Self::Nonces => tracing::info!(what, "new files are served"),
         }
     }
