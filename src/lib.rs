@@ -28,6 +28,7 @@
 //! 3. `edge/wire.rs` reads the fields in place; `decision/facts.rs` refuses what is malformed, too large or can be read in two ways.
 //! 4. `decision/mod.rs` walks on one screen: route, credential, token, client, certificate, binding. It ends, or asks for one thing:
 //!    that the proof be spent. The gate spends it in `edge/spent/memory.rs` and hands the answer back.
+//!    `edge/revocations` fills the list that `decision/revocation` looks in, from what was asked at the admin listener and is in its journal.
 //!    `edge/known.rs` remembers tokens whose signature was verified and certificates that were read: facts, never a verdict.
 //! 5. `decision/policy/mod.rs` asks Cedar, but only about the policies that `decision/policy/index.rs` finds: guardrails first, then
 //!    scopes, then the policies.
@@ -91,6 +92,7 @@
 //! | a Cedar attribute | a row and its value in `decision/policy/attributes.rs`, the schema, a policy test |
 //! | a name by which something is revoked | a variant of `Target` and its line in `decision/revocation`, a row of the conformance table |
 //! | a memory of spent proofs | a file in `edge/spent` |
+//! | a source of revocations | a file in `edge/revocations` that tells its `edge/revocations/book.rs`; what is to outlive a restart goes by `Revocations::take` |
 //! | a key in the operator's file | its field in `config`, `deploy/keybound.yaml`, `docs/config.md` (it is printed) |
 #![doc = include_str!("why.md")]
 #![doc = include_str!("threats.md")]

@@ -33,6 +33,8 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "keybound.yaml")]
         config: PathBuf,
     },
+    /// Revoke tokens, keys and certificates before their time
+    Revoke(Box<operator::revoke::Arguments>),
     /// About the operator's file
     Config {
         #[command(subcommand)]
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         // Not locked: logs go to standard error too, from other threads.
         Command::Serve { config } => operator::serve::run(&config, &mut io::stderr()),
         Command::Check { config } => operator::check::run(&config, &mut io::stdout().lock()),
+        Command::Revoke(asked) => operator::revoke::run(*asked, &mut io::stdout().lock(), &mut io::stderr()),
         Command::Config { command: ConfigCommand::Schema } => operator::schema::run(&mut io::stdout().lock()),
     };
     // Whoever reads our output may have gone: that is no success.

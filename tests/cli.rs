@@ -299,3 +299,97 @@ fn the_schema_is_printed_as_json() {
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(schema["properties"]["issuers"]["description"].is_string());
 }
+
+const ADMIN: &str = "\
+admin: { callers: [{ name: soc, bearer_file: soc.bearer, may: [read, revoke] }] }
+revocations: { journal: revocations }
+";
+
+/// A directory whose config has an admin listener.
+fn good_admin() -> TempDir {
+    let directory = good();
+    change(&directory, "keybound.yaml", "bundle:", "  admin: { address: 127.0.0.1:0 }\nbundle:");
+    fs::write(directory.path().join("keybound.yaml"), {
+        fs::read_to_string(directory.path().join("keybound.yaml")).unwrap() + ADMIN
+    })
+    .unwrap();
+    fs::write(directory.path().join("soc.bearer"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    directory
+}
+
+#[test]
+fn check_reads_bearers_and_leaves_the_journal_alone() {
+    let directory = good_admin();
+    let output = keybound(&directory, "check");
+    assert!(output.status.success(), "{}", String::from_utf8(output.stdout).unwrap());
+    assert!(!directory.path().join("revocations").exists());
+    for bearer in ["short", "0123456789abcdef 0123456789abcdef", ""] {
+        fs::write(directory.path().join("soc.bearer"), bearer).unwrap();
+        let said = String::from_utf8(keybound(&directory, "check").stdout).unwrap();
+        assert!(said.contains("keybound.yaml:20:") && said.contains("holds no bearer"), "{said}");
+        assert!(bearer.is_empty() || !said.contains(bearer), "{said}");
+    }
+}
+
+#[test]
+fn serve_refuses_to_start_without_what_was_revoked() {
+    let directory = good_admin();
+    fs::write(directory.path().join("revocations"), "these were ten thousand revocations").unwrap();
+    let output = keybound(&directory, "serve");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let last = said.lines().rev().take(2).collect::<Vec<_>>();
+    assert!(last[1].contains("error: revocations.journal revocations: "), "{said}");
+    assert!(last[0].contains("help: bring back a copy of the file"), "{said}");
+    assert_eq!(
+        fs::read_to_string(directory.path().join("revocations")).unwrap(),
+        "these were ten thousand revocations"
+    );
+}
+
+#[test]
+fn revoke_asks_nobody_for_what_cannot_be_meant_and_never_shows_a_token() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (bearer, secret) = (file("bearer", "0123456789abcdef0123456789abcdef"), "eyJhbGciOiJub25lIn0secret");
+    let token = file("token", secret);
+    // Nobody listens there.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}", gone.local_addr().unwrap());
+    drop(gone);
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_keybound")).arg("revoke").args(arguments).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let ask = ["--reason", "stolen", "--admin", &nobody, "--bearer-file", &bearer];
+    let issuer = ["--issuer", "https://as.example.com"];
+    for (arguments, code, told) in [
+        (&["token", "--token-file", &token][..], 1, "does not say who issued it"),
+        (&["token", "--jti", "a"], 2, "--issuer"),
+        (&["proof-key", "--jkt", "short"], 1, "43 characters"),
+        (&["certificate", "--certificate-file", &token], 1, "no certificate"),
+        (&["subject", "--sub", "a", "--expires-at", "tomorrow", issuer[0], issuer[1]], 1, "--expires-at is no time"),
+        (&["subject", "--sub", "a", "--id", "1", issuer[0], issuer[1]], 1, "is no id"),
+        (&["everything"], 2, "unrecognized subcommand"),
+    ] {
+        let (status, said) = run(&[arguments, &ask].concat());
+        assert_eq!(status, Some(code), "{said}");
+        assert!(said.contains(told) && !said.contains(secret), "{said}");
+    }
+    let (status, said) = run(&[&["token", "--token-file", &token][..], &issuer, &ask].concat());
+    assert_eq!(status, Some(1), "{said}");
+    assert!(
+        said.contains("Connection refused") && said.contains("ask again with --id") && !said.contains(secret),
+        "{said}"
+    );
+    let (status, said) = run(&["subject", "--issuer", "x", "--sub", "a", "--reason", "x", "--admin", &nobody]);
+    assert!(status == Some(2) && said.contains("--bearer-file"), "{said}");
+    let (_, said) = run(&["certificate-serial", "--help"]);
+    assert!(said.contains("certificate_status_unknown"), "who reads the help is warned: {said}");
+    assert!(run(&["--help"]).1.contains("WHICH ONE?"));
+}

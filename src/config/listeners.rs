@@ -4,6 +4,7 @@ use core::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use super::admin::AdminListener;
 use super::raw;
 use super::sections::Tls;
 use crate::problem::{Findings, Position};
@@ -18,6 +19,8 @@ pub struct Listeners {
     pub probes: Option<SocketAddr>,
     /// Plain HTTP: RFC 9728 documents.
     pub public: Option<SocketAddr>,
+    /// Revocations.
+    pub admin: Option<AdminListener>,
 }
 
 /// A listener that answers Envoy's `ext_authz` gRPC.
@@ -89,16 +92,30 @@ pub(super) fn settle(written: raw::Listeners, node: &Node, findings: &mut Findin
         }
         check.push(CheckListener { name: listener.name, address, tls, reflection: listener.reflection });
     }
-    let mut plain = |text: Option<String>, key: &str| match address(&text?, node.key(key), &mut taken, findings)? {
-        ListenAddress::Tcp(address) => Some(address),
-        ListenAddress::Unix(_) => {
-            findings.error(node.key(key).at, format!("`{key}` is a Unix socket"), "write an IP address and a port");
-            None
+    let mut plain = |text: Option<String>, key: &str, findings: &mut Findings| {
+        let node = if key == "admin" { node.key(key).key("address") } else { node.key(key) };
+        match address(&text?, node, &mut taken, findings)? {
+            ListenAddress::Tcp(address) => Some(address),
+            ListenAddress::Unix(_) => {
+                findings.error(node.at, format!("`{key}` is a Unix socket"), "write an IP address and a port");
+                None
+            }
         }
     };
-    let probes = plain(written.probes, "probes");
-    let public = plain(written.public, "public");
-    Listeners { check, probes, public }
+    let probes = plain(written.probes, "probes", findings);
+    let public = plain(written.public, "public", findings);
+    let (address, tls) = written.admin.map_or((None, None), |admin| (Some(admin.address), admin.tls));
+    let admin = plain(address, "admin", findings).map(|address| {
+        let files = |tls: raw::AdminTls| Tls {
+            certificate: tls.certificate,
+            key: tls.key,
+            client_ca: tls.client_ca,
+            callers: None,
+        };
+        let tls = tls.map(|tls| settle_tls(&files(tls), node.key("admin").key("tls"), findings));
+        AdminListener { address, tls, certificate_optional: false }
+    });
+    Listeners { check, probes, public, admin }
 }
 
 /// Whoever can call keybound chooses what it is told, and can use up the proofs of others.
@@ -161,7 +178,7 @@ fn settle_tls(written: &Tls, node: &Node, findings: &mut Findings) -> Tls {
 }
 
 /// RFC 3986 §3, as far as it matters: a scheme, and visible ASCII. `DNS:` and `URI:` are what tools print before a name.
-fn is_uri(text: &str) -> bool {
+pub(super) fn is_uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     let scheme_fits = scheme.starts_with(|first: char| first.is_ascii_alphabetic()) && scheme.bytes().all(of_scheme);
@@ -170,7 +187,7 @@ fn is_uri(text: &str) -> bool {
 }
 
 /// RFC 1034 §3.1, with `_`, and `*` because a certificate may say so; it is compared as text all the same.
-fn is_dns_name(text: &str) -> bool {
+pub(super) fn is_dns_name(text: &str) -> bool {
     let of_label = |byte: u8| byte.is_ascii_alphanumeric() || b"-_*".contains(&byte);
     let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(of_label);
     text.len() <= 253 && text.split('.').all(label) && text.parse::<IpAddr>().is_err()

@@ -7,6 +7,7 @@
 //! Two passes: `yaml` (keys, types, ranges, choices) reports everything at once, and then the sections report
 //! everything that no single value shows. The second needs the first to be clean.
 
+mod admin;
 mod certificate;
 mod issuers;
 mod listeners;
@@ -23,11 +24,14 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+pub use self::admin::{AdminCaller, AdminCredential, AdminListener};
 pub use self::certificate::{Certificate, Crls};
 pub use self::issuers::{Issuer, KeySource};
 pub use self::listeners::{CheckListener, ListenAddress, Listeners};
 pub use self::reference::reference;
-pub use self::sections::{Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, Profile, Spent, Tls, Upstream};
+pub use self::sections::{
+    Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, Permission, Profile, Revocations, Spent, Tls, Upstream,
+};
 pub use self::url::{Url, WrongUrl, is_forbidden_address, key_url};
 
 use self::naming::Naming;
@@ -62,6 +66,10 @@ pub struct Config {
     pub log: Log,
     /// Protected resource metadata.
     pub metadata: Metadata,
+    /// Who may call the admin listener; there if and only if it is.
+    pub admin: Vec<AdminCaller>,
+    /// How what was revoked is kept.
+    pub revocations: Revocations,
     /// Private, so that nobody else makes a `Config`.
     naming: Naming,
 }
@@ -104,9 +112,19 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
     settle_jwks(&mut jwks, node.key("jwks"), findings);
     let mut bundle = written.bundle;
     bundle.directory = findings.path(node.key("bundle").key("directory"), &bundle.directory);
+    let mut revocations = written.revocations;
+    if let Some(path) = &mut revocations.journal {
+        *path = findings.path(node.key("revocations").key("journal"), path);
+    }
+    let mut listeners = listeners::settle(written.listeners, node.key("listeners"), findings);
+    let admin = admin::settle(written.admin, node.key("admin"), findings);
+    let bearers = admin::check(listeners.admin.as_ref(), &admin, node, findings);
+    if let Some(listener) = &mut listeners.admin {
+        listener.certificate_optional = bearers;
+    }
     upstream::check(&written.upstream.identity_headers, node.key("upstream").key("identity_headers"), findings);
     Config {
-        listeners: listeners::settle(written.listeners, node.key("listeners"), findings),
+        listeners,
         bundle,
         profile: written.profile,
         issuers: issuers::settle(written.issuers, node.key("issuers"), written.profile, findings),
@@ -117,6 +135,8 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
         limits: written.limits,
         log: written.log,
         metadata: written.metadata,
+        admin,
+        revocations,
         naming: Naming::default(),
     }
 }

@@ -4,6 +4,8 @@
 //! from them; `shape` checks the file against that schema and `reference` prints it, so no two of them can disagree.
 //! What a type cannot say (two keys that go together, a URL, an address) is checked where `Config` is made.
 
+mod certificate;
+
 use std::borrow::Cow;
 use std::path::PathBuf;
 
@@ -11,8 +13,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::sections::{Bundle, Jwks, Limits, Log, Metadata, Profile, Spent, Tls, Upstream};
+use super::sections::{Bundle, Jwks, Limits, Log, Metadata, Permission, Profile, Revocations, Spent, Tls, Upstream};
 use crate::decision::jose::algorithm::Algorithm;
+pub(super) use certificate::{Certificate, ChainVerifiedBy, CrlDepth, Crls, Source, Unanswered, Xfcc};
 
 /// The operator's file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -50,6 +53,12 @@ pub(super) struct File {
     /// The protected resource metadata that clients read (RFC 9728).
     #[serde(default)]
     pub metadata: Metadata,
+    /// Who may call the admin listener, which revokes tokens, keys and certificates before their time. Nobody, unless named.
+    #[serde(default)]
+    pub admin: Admin,
+    /// How what was revoked is kept.
+    #[serde(default)]
+    pub revocations: Revocations,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -69,6 +78,58 @@ pub(super) struct Listeners {
     /// `metadata.enabled: false`.
     #[serde(default)]
     pub public: Option<String>,
+    /// The listener for revocations (`keybound revoke`), HTTP/1.1 and HTTP/2; none if absent. Every caller shows who it is, on
+    /// loopback too: see `admin.callers`.
+    #[serde(default)]
+    pub admin: Option<AdminListener>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminListener {
+    /// `ip:port`. Without `tls` it must be a loopback address. With port 0 the system chooses; the log line `started` says which.
+    pub address: String,
+    /// Its TLS; its files are read again when they change.
+    #[serde(default)]
+    pub tls: Option<AdminTls>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminTls {
+    /// PEM file with our certificate chain, leaf first.
+    pub certificate: PathBuf,
+    /// PEM file with the private key of that certificate.
+    pub key: PathBuf,
+    /// PEM file with the CA, or several, that callers' certificates must chain to. Callers must show one, unless a caller with a
+    /// `bearer_file` is named.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Admin {
+    /// The callers, at least one, each with a credential of its own.
+    #[schemars(length(min = 1))]
+    pub callers: Vec<AdminCaller>,
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminCaller {
+    /// As entries and logs name it: 1 to 64 of `a-z`, `0-9`, `-`, `_`, `.` and `@`, unique.
+    pub name: String,
+    /// A file with its bearer: 32 to 512 visible ASCII characters, random ones; space and line breaks around them do not count. Read
+    /// again when it changes. Exactly one of this and `certificate`.
+    #[serde(default)]
+    pub bearer_file: Option<PathBuf>,
+    /// The URI or DNS name (SAN) of its certificate.
+    #[serde(default)]
+    pub certificate: Option<String>,
+    /// What it may do, at least one thing: `read` entries, `revoke`, `cancel` (take back what was revoked here).
+    #[schemars(length(min = 1))]
+    pub may: Vec<Permission>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -148,127 +209,6 @@ pub(super) struct Keys {
     /// `/.well-known/oauth-authorization-server` (RFC 8414 §3).
     #[serde(default)]
     pub discovery: bool,
-}
-
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Certificate {
-    /// The one place that the client certificate is read from; every other one is ignored.
-    pub source: Source,
-    /// Who has verified the chain. Without it the names in a certificate are not evidence, only its thumbprint is.
-    pub chain_verified_by: ChainVerifiedBy,
-    /// PEM file with roots and intermediates; if and only if `chain_verified_by: keybound`.
-    pub trust_bundle: Option<PathBuf>,
-    /// How the right element of `x-forwarded-client-cert` is found. Only with `source: xfcc`.
-    pub xfcc: Option<Xfcc>,
-    /// Who may set `Client-Cert`. Only with `source: client_cert`.
-    pub client_cert: Option<ClientCert>,
-    /// Certificate revocation lists (RFC 5280 §5). Only with `chain_verified_by: keybound`; Envoy has a `crl` of its own.
-    pub crls: Option<Crls>,
-}
-
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Crls {
-    /// Files with lists, PEM or DER, read again when they change; together with `urls` at least one.
-    pub files: Vec<PathBuf>,
-    /// `http` or `https` URLs of one list each. They are signed, so plain http does; a CA of `trust_bundle` must have signed them.
-    pub urls: Vec<String>,
-    /// How often the URLs are fetched, in seconds.
-    #[schemars(range(min = 10, max = 86_400))]
-    pub refresh_seconds: u64,
-    /// What is said of a certificate whose list has run out (`nextUpdate`).
-    pub expired: Unanswered,
-    /// What is said of a certificate that no list covers: none of its issuer is there (yet), or it is for others.
-    pub uncovered: Unanswered,
-    /// Which certificates are looked for.
-    pub depth: CrlDepth,
-}
-
-impl Default for Crls {
-    fn default() -> Self {
-        Self {
-            files: Vec::new(),
-            urls: Vec::new(),
-            refresh_seconds: 300,
-            expired: Unanswered::Deny,
-            uncovered: Unanswered::Deny,
-            depth: CrlDepth::Chain,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Unanswered {
-    /// it is refused (`certificate_status_unknown`)
-    #[default]
-    Deny,
-    /// it passes; warns
-    Accept,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum CrlDepth {
-    /// the client's certificate and the intermediates above it: each issuer has a list
-    #[default]
-    Chain,
-    /// the client's certificate alone
-    Leaf,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Source {
-    /// no certificate: a certificate-bound token cannot be used
-    #[default]
-    None,
-    /// `source.certificate` of the check request, with Envoy's `include_peer_certificate`
-    EnvoyPeerCertificate,
-    /// the `x-forwarded-client-cert` header; the Envoy that asks must write it itself (`SANITIZE_SET` or `APPEND_FORWARD`): one that
-    /// forwards only lets whoever reaches it write it, unless `xfcc.trusted_hops` lists who may
-    Xfcc,
-    /// the `Client-Cert` header of a terminating proxy in front (RFC 9440)
-    ClientCert,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum ChainVerifiedBy {
-    /// only the thumbprint is evidence
-    #[default]
-    Nobody,
-    /// Envoy has a `trusted_ca` and no `ACCEPT_UNTRUSTED`
-    Envoy,
-    /// we verify it against `trust_bundle`
-    Keybound,
-}
-
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Xfcc {
-    /// Which element, counted from the right; 1 is what the direct peer wrote. Above 1 needs `trusted_hops`, and a certificate of
-    /// every client: with fewer elements the request is denied.
-    #[schemars(range(min = 1, max = 8))]
-    pub hop: usize,
-    /// Identities (URI) that the direct peer, and every element right of the chosen one, must carry.
-    pub trusted_hops: Vec<String>,
-    /// Our own identity, if the element's `By` must name it.
-    pub by: Option<String>,
-}
-
-impl Default for Xfcc {
-    fn default() -> Self {
-        Self { hop: 1, trusted_hops: Vec::new(), by: None }
-    }
-}
-
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct ClientCert {
-    /// Identities (`source.principal`) of the proxies that may set the header; empty: every direct peer may.
-    pub trusted_hops: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]

@@ -241,6 +241,27 @@ impl Default for Metadata {
     }
 }
 
+/// What a caller of the admin listener may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// read what is revoked
+    Read,
+    /// revoke
+    Revoke,
+    /// take back what was revoked
+    Cancel,
+}
+
+/// How what was revoked is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Revocations {
+    /// The file that keeps what was revoked, this process's own, in a directory that exists; it is made at the first start. If absent,
+    /// what the admin listener took is forgotten when the process ends.
+    pub journal: Option<PathBuf>,
+}
+
 fn two() -> u64 {
     2
 }

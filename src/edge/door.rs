@@ -1,4 +1,4 @@
-//! The TLS of one check listener: what new connections are met with, and who among the callers is let in.
+//! The TLS of one listener: what new connections are met with, and who among the callers is let in.
 //!
 //! The files are read by the keeper, at the start and when their content changes; a handshake uses what was there when it began.
 //! No session is resumed, so each connection shows a certificate that is good now. Connections that stand, stand.
@@ -37,9 +37,19 @@ pub struct Door {
     tls: ArcSwap<ServerConfig>,
     /// URI or DNS names; `None` lets in whoever has a certificate of the client CA, or anyone if there is no client CA.
     callers: Option<Vec<String>>,
+    manner: Manner,
     places: Arc<Semaphore>,
     failed: Mutex<Seldom>,
     turned_away: Mutex<Seldom>,
+}
+
+/// What a listener asks of TLS beyond its files.
+#[derive(Clone, Copy, Default)]
+pub struct Manner {
+    /// HTTP/1.1 is spoken too, not HTTP/2 alone.
+    pub http1: bool,
+    /// Who has no certificate is let in: it shows who it is in another way.
+    pub certificate_optional: bool,
 }
 
 /// What the files of a TLS listener hold.
@@ -58,10 +68,19 @@ impl Door {
     /// # Errors
     /// What is wrong, and in which file.
     pub fn open(listener: &str, tls: &Tls, files: &DoorFiles) -> Result<Self, Problem> {
+        Self::open_as(Manner::default(), listener, tls, files)
+    }
+
+    /// [`Door::open`] in this manner.
+    ///
+    /// # Errors
+    /// As [`Door::open`].
+    pub fn open_as(manner: Manner, listener: &str, tls: &Tls, files: &DoorFiles) -> Result<Self, Problem> {
         Ok(Self {
             listener: listener.to_owned(),
-            tls: ArcSwap::from(server_config(tls, files)?),
+            tls: ArcSwap::from(server_config(tls, files, manner)?),
             callers: tls.callers.clone(),
+            manner,
             places: Arc::new(Semaphore::new(HANDSHAKES)),
             failed: Mutex::default(),
             turned_away: Mutex::default(),
@@ -73,7 +92,7 @@ impl Door {
     /// # Errors
     /// As [`Door::open`]; then nothing changes.
     pub fn renew(&self, tls: &Tls, files: &DoorFiles) -> Result<(), Problem> {
-        self.tls.store(server_config(tls, files)?);
+        self.tls.store(server_config(tls, files, self.manner)?);
         Ok(())
     }
 
@@ -92,7 +111,7 @@ impl Door {
             Err(_) => format!("not over after {} seconds", HANDSHAKE.as_secs()),
         };
         if let Some(times) = due(&self.failed) {
-            tracing::warn!(listener = self.listener, why, times, "a TLS handshake on a check listener failed");
+            tracing::warn!(listener = self.listener, why, times, "a TLS handshake on a listener failed");
         }
         None
     }
@@ -123,7 +142,12 @@ impl Door {
 /// Whether a caller with these names is listed. What reads like a URI is compared with URIs alone, and other names with DNS names
 /// alone: a DNS name may be spelled like a URI (CVE-2022-21656 is of this kind).
 fn is_among(callers: &[String], uris: &[String], dns_names: &[String]) -> bool {
-    callers.iter().any(|caller| if caller.contains("://") { uris } else { dns_names }.contains(caller))
+    callers.iter().any(|caller| is_named(caller, uris, dns_names))
+}
+
+/// Whether this caller is the one with these names.
+pub(super) fn is_named(caller: &String, uris: &[String], dns_names: &[String]) -> bool {
+    if caller.contains("://") { uris } else { dns_names }.contains(caller)
 }
 
 /// Whether to tell, and how often it came. Where the count cannot be had, it is told.
@@ -132,7 +156,7 @@ fn due(seldom: &Mutex<Seldom>) -> Option<u64> {
 }
 
 /// Errors of the PEM reader quote lines of the file, so they are not passed on.
-fn server_config(tls: &Tls, files: &DoorFiles) -> Result<Arc<ServerConfig>, Problem> {
+fn server_config(tls: &Tls, files: &DoorFiles, manner: Manner) -> Result<Arc<ServerConfig>, Problem> {
     let Ok(key) = PrivateKeyDer::from_pem_slice(&files.key) else {
         return Err(whole(
             &tls.key,
@@ -154,8 +178,9 @@ fn server_config(tls: &Tls, files: &DoorFiles) -> Result<Arc<ServerConfig>, Prob
             for certificate in certificates(path, authorities)? {
                 store.add(certificate).map_err(|error| unfit(path, &error, roots))?;
             }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider).build();
-            builder.with_client_cert_verifier(verifier.map_err(|error| unfit(path, &error, roots))?)
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider);
+            let verifier = if manner.certificate_optional { verifier.allow_unauthenticated() } else { verifier };
+            builder.with_client_cert_verifier(verifier.build().map_err(|error| unfit(path, &error, roots))?)
         }
         // A CA that is named and not read must not turn into nobody being asked.
         (Some(path), None) => return Err(whole(path, "this file was not read".to_owned(), "name a file")),
@@ -167,6 +192,9 @@ fn server_config(tls: &Tls, files: &DoorFiles) -> Result<Arc<ServerConfig>, Prob
         whole(&tls.certificate, what, fit)
     })?;
     config.alpn_protocols = vec![b"h2".to_vec()];
+    if manner.http1 {
+        config.alpn_protocols.push(b"http/1.1".to_vec());
+    }
     // Nothing is resumed: a session would let a caller in after its certificate has expired, or its CA has gone.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -225,7 +253,7 @@ mod tests {
 
     #[test]
     fn no_session_is_resumed() {
-        let config = server_config(&tls(), &files()).unwrap();
+        let config = server_config(&tls(), &files(), Manner::default()).unwrap();
         assert!(!config.session_storage.can_cache() && config.send_tls13_tickets == 0 && !config.ticketer.enabled());
     }
 

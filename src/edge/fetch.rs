@@ -85,7 +85,8 @@ pub fn place(mut url: Url) -> String {
 }
 
 /// An error and what it came from, down to the system's or the peer's own word; what one repeats of the next is left out.
-fn causes(error: &dyn Error) -> String {
+#[must_use]
+pub fn causes(error: &dyn Error) -> String {
     let mut told = vec![error.to_string()];
     let mut below = error.source();
     while let Some(cause) = below {

@@ -18,6 +18,7 @@ use crate::decision::snapshot::Snapshot;
 use crate::decision::{Decision, Examined, Verdict, examine};
 use crate::edge::jwks::Wanted;
 use crate::edge::reply::CheckResponse;
+use crate::edge::revocations::refused::Refused;
 use crate::edge::spent::Spent;
 use crate::edge::spent::memory::Memory;
 use crate::edge::{random, reply, wire};
@@ -45,18 +46,20 @@ pub struct Gate {
     pub metrics: Arc<Metrics>,
 }
 
-/// Whom a check may have to ask before it can be judged to its end.
+/// Whom a check may have to ask before it can be judged to its end, or to tell how it ended.
 #[derive(Clone)]
 pub struct Partners {
     /// The memory of spent proofs.
     pub spent: Spent,
+    /// Who is told by which revocation something was refused.
+    pub refused: Refused,
 }
 
 impl Partners {
     /// Those of a process that is on its own: proofs are remembered here, and nobody else is asked.
     #[must_use]
     pub fn alone(spent: Arc<Memory>) -> Self {
-        Self { spent: Spent::Memory(spent) }
+        Self { spent: Spent::Memory(spent), refused: Refused::default() }
     }
 }
 
@@ -103,6 +106,9 @@ impl Gate {
             [0; 16]
         });
         self.ask_for_keys(&decision);
+        if let Some(entry) = decision.findings.revoked_by {
+            self.partners.refused.note(entry);
+        }
         let record = DecisionRecord::new(DecisionId::new(random), point, took, &decision);
         self.metrics.decided(&record);
         log::decision(&record, self.allow_sample_percent, random.first().copied().unwrap_or_default());

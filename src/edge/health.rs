@@ -15,8 +15,10 @@ use axum::routing::get;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use crate::decision::revocation::Kind;
 use crate::decision::snapshot::Snapshot;
 use crate::edge::clock;
+use crate::edge::revocations::Revocations;
 use crate::edge::service;
 use crate::edge::spent::memory::Memory;
 use crate::telemetry::metrics::Metrics;
@@ -28,6 +30,7 @@ const EVERY: Duration = Duration::from_millis(200);
 pub struct Health {
     snapshot: Arc<ArcSwap<Snapshot>>,
     spent: Arc<Memory>,
+    revocations: Arc<Revocations>,
     metrics: Arc<Metrics>,
     required: Vec<String>,
     untried: Arc<AtomicUsize>,
@@ -86,11 +89,12 @@ impl Health {
     pub fn new(
         snapshot: Arc<ArcSwap<Snapshot>>,
         spent: Arc<Memory>,
+        revocations: Arc<Revocations>,
         metrics: Arc<Metrics>,
         required: Vec<String>,
         untried: Arc<AtomicUsize>,
     ) -> Self {
-        Self { snapshot, spent, metrics, required, untried, draining: AtomicBool::new(false) }
+        Self { snapshot, spent, revocations, metrics, required, untried, draining: AtomicBool::new(false) }
     }
 
     /// From now on the process is not ready.
@@ -161,17 +165,21 @@ impl Health {
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
+    let revocations = health.revocations.status();
     match health.ready() {
-        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Ok(()) => (StatusCode::OK, format!("ok\n{revocations}\n")),
         Err(why) => {
             let left = why.seconds_left().map(|seconds| format!("\nseconds_left: {seconds}")).unwrap_or_default();
-            (StatusCode::SERVICE_UNAVAILABLE, format!("{why}{left}\n"))
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n{revocations}{left}\n"))
         }
     }
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> ([(header::HeaderName, &'static str); 1], String) {
     health.metrics.spent_entries(health.spent.entries());
+    for kind in Kind::ALL {
+        health.metrics.revocations(kind.name(), health.revocations.book().count(kind));
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], health.metrics.text())
 }
 

@@ -3,10 +3,13 @@
 //! The start is strict: one bad file and nothing is served. Afterwards a bad file changes nothing but a log line and a metric; the
 //! last good one stays. There is one keeper, so nobody else publishes.
 
+mod admin;
 mod bundles;
+mod doors;
 mod told;
 mod trust;
 
+pub use admin::ADMIN;
 pub use told::tell_warning;
 
 use std::collections::BTreeMap;
@@ -18,7 +21,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::MissedTickBehavior;
 
-use crate::config::{self, Config, KeySource, Tls};
+use crate::config::{self, Config, KeySource};
 use crate::decision::binding::nonce::NonceKeys;
 use crate::decision::snapshot::{Bundle, Snapshot};
 use crate::decision::token::{Issuer, Issuers, Keyring};
@@ -27,6 +30,7 @@ use crate::edge::files::{self, Seen};
 use crate::edge::jwks::{Feeds, News};
 use crate::edge::known::{self, Leaves, Tokens};
 use crate::edge::material;
+use crate::edge::revocations::admin::Bearers;
 use crate::edge::revocations::list::RevocationList;
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
@@ -46,6 +50,7 @@ pub struct Keeper {
     seen: BTreeMap<String, Seen>,
     /// The TLS of the listeners that have it, by their names.
     doors: BTreeMap<String, Arc<Door>>,
+    bearers: Bearers,
     taken: Vec<Taken>,
     warnings: Vec<Problem>,
     feeds: Option<Feeds>,
@@ -74,6 +79,7 @@ impl Keeper {
             bundle: None,
             seen: BTreeMap::new(),
             doors: BTreeMap::new(),
+            bearers: Bearers::default(),
             taken: Vec::new(),
             warnings: material::cache_warning(&config).into_iter().collect(),
             feeds: Some(feeds),
@@ -90,7 +96,7 @@ impl Keeper {
             looked => refused.extend(looked.and_then(Result::err)),
         }
         keeper.bundles = Some(bundles);
-        let mut problems = Vec::new();
+        let mut problems: Vec<_> = material::journal_problem(&keeper.config).into_iter().collect();
         for problem in refused.into_iter().flatten() {
             // A file that is named twice is missing once.
             if !problems.contains(&problem) {
@@ -133,7 +139,13 @@ impl Keeper {
         self.bundle.as_deref().map(|bundle| bundle.revision.as_str())
     }
 
-    /// The TLS of a check listener, by its name; none if it has none.
+    /// The list of what is revoked.
+    #[must_use]
+    pub fn revocations(&self) -> Arc<RevocationList> {
+        Arc::clone(&self.revocations)
+    }
+
+    /// The TLS of a check listener, by its name, or of [`ADMIN`]; none if it has none.
     #[must_use]
     pub fn door(&self, listener: &str) -> Option<Arc<Door>> {
         self.doors.get(listener).cloned()
@@ -318,38 +330,6 @@ impl Keeper {
         self.taken.push(Taken::Nonces);
         Ok(())
     }
-
-    fn look_at_doors(&mut self) -> Look {
-        let config = Arc::clone(&self.config);
-        let mut problems = Vec::new();
-        for listener in &config.listeners.check {
-            let Some(tls) = &listener.tls else { continue };
-            problems.extend(self.look_at_door(&listener.name, tls).err().unwrap_or_default());
-        }
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
-    }
-
-    /// The files of one listener are one: a chain and the key of another one refuse each other.
-    fn look_at_door(&mut self, listener: &str, tls: &Tls) -> Look {
-        let name = format!("listener {listener}");
-        let one = |problem| vec![problem];
-        let files = match material::door_files(tls) {
-            Ok(files) => files,
-            Err(problem) => return self.unreadable(&name, one(problem)),
-        };
-        let all = [Some(&files.certificate), Some(&files.key), files.client_ca.as_ref()];
-        if !self.is_news(&name, &joined(all.map(|file| file.map(Vec::as_slice)))) {
-            return Ok(());
-        }
-        if let Some(door) = self.doors.get(listener) {
-            door.renew(tls, &files).map_err(one)?;
-        } else {
-            let door = Door::open(listener, tls, &files).map_err(one)?;
-            self.doors.insert(listener.to_owned(), Arc::new(door));
-        }
-        self.taken.push(Taken::Door { listener: listener.to_owned() });
-        Ok(())
-    }
 }
 
 /// Several contents as one, so that no byte of one counts as another's.
@@ -363,12 +343,13 @@ fn joined<'f>(files: impl IntoIterator<Item = Option<&'f [u8]>>) -> Vec<u8> {
 type Kind = (&'static str, Loaded, fn(&mut Keeper) -> Look);
 
 /// Each kind of file beside the bundle: its name, what its loads are counted as, and how it is looked at.
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     ("keys", Loaded::Keys, Keeper::look_at_keys),
     ("trust bundle", Loaded::Trust, Keeper::look_at_trust),
     ("revocation list", Loaded::Crl, Keeper::look_at_lists),
     ("nonce keys", Loaded::Nonces, Keeper::look_at_nonces),
     ("listener tls", Loaded::Tls, Keeper::look_at_doors),
+    ("admin bearers", Loaded::Bearers, Keeper::look_at_bearers),
 ];
 
 /// Problems of files at the places in the operator's file that name them.

@@ -136,6 +136,16 @@ pub fn cache_warning(config: &Config) -> Option<Problem> {
     (!path.is_dir()).then(|| config.where_named(path, problem))
 }
 
+/// A journal that cannot be made where it is named; whether one that is there can be read is for the start to find out.
+#[must_use]
+pub fn journal_problem(config: &Config) -> Option<Problem> {
+    let path = config.revocations.journal.as_deref()?;
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let what = "this file's directory does not exist".to_owned();
+    let problem = whole(path, what, "make a directory that keybound may write to");
+    (!directory.is_dir()).then(|| config.where_named(path, problem))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]

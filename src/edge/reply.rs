@@ -258,6 +258,7 @@ fn header(message: &mut Writer<'_>, field: u32, name: &str, value: &str, action:
 /// What Envoy's access log and later filters see under `envoy.filters.http.ext_authz`: a `google.protobuf.Struct`.
 fn metadata(message: &mut Writer<'_>, record: &DecisionRecord<'_>) {
     let (client, unproven) = (record.client(), record.unproven());
+    let revocation = record.revocation().map(|entry| entry.to_string());
     let texts = [
         ("decision_id", Some(record.id.as_str())),
         ("code", Some(record.code())),
@@ -269,6 +270,7 @@ fn metadata(message: &mut Writer<'_>, record: &DecisionRecord<'_>) {
         ("unproven_issuer", unproven.map(|client| client.issuer.as_str())),
         ("unproven_client", unproven.map(|client| client.id.as_str())),
         ("proof", record.proof()),
+        ("revocation", revocation.as_deref()),
         ("would_be", record.would_be().map(Denial::slug)),
         ("reason", record.policies().first().map(|policy| policy.reason.as_str())),
     ];

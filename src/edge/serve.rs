@@ -20,10 +20,12 @@ use crate::edge::door::Door;
 use crate::edge::gate::{Gate, Partners};
 use crate::edge::health::Health;
 use crate::edge::jwks::Feeds;
-use crate::edge::keeper::Keeper;
+use crate::edge::keeper::{ADMIN, Keeper};
 use crate::edge::listen::{Accepted, BACKLOG, Listener, Worker};
 use crate::edge::plain::PlainListener;
-use crate::edge::revocations::crl;
+use crate::edge::revocations::admin::{Admin, listener};
+use crate::edge::revocations::journal::store::Unopened;
+use crate::edge::revocations::{Revocations, crl};
 use crate::edge::service::Services;
 use crate::edge::spent::memory::Memory;
 use crate::edge::{clock, connection, proto, public};
@@ -61,6 +63,9 @@ pub enum Ended {
     /// A listener is to speak TLS and has no certificate to do it with.
     #[error("listener {0} has no certificate")]
     NoDoor(String),
+    /// What was revoked cannot be kept.
+    #[error(transparent)]
+    Journal(#[from] Unopened),
     /// Something that must run for ever has ended.
     #[error("{0} has ended")]
     Task(&'static str),
@@ -76,43 +81,52 @@ pub enum Ended {
 pub fn serve(file: &Path, config: Arc<Config>, keeper: Keeper, metrics: Arc<Metrics>) -> Result<(), Ended> {
     quiet_panics();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(run(file, config, keeper, metrics));
+    let (list, journal) = (keeper.revocations(), config.revocations.journal.as_deref());
+    let revocations = Arc::new(Revocations::open(list, journal, Arc::clone(&metrics))?);
+    let ended = runtime.block_on(async {
+        let ended = run(file, config, keeper, metrics, &revocations).await;
+        if tokio::time::timeout(LAST_WORDS, revocations.close()).await.is_err() {
+            tracing::warn!("the journal of revocations was not closed: the next start looks it through");
+        }
+        if ended.is_ok() {
+            tracing::info!("ended");
+        }
+        ended
+    });
     runtime.shutdown_background();
     ended
 }
 
-async fn run(file: &Path, config: Arc<Config>, mut keeper: Keeper, metrics: Arc<Metrics>) -> Result<(), Ended> {
+async fn run(
+    file: &Path,
+    config: Arc<Config>,
+    mut keeper: Keeper,
+    metrics: Arc<Metrics>,
+    revocations: &Arc<Revocations>,
+) -> Result<(), Ended> {
     let doors = doors(&config, &keeper)?;
     let feeds = keeper.take_feeds().ok_or(Ended::Task("the keys' feeds"))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(keeper.snapshot()));
-    let (gate, health) = judge(&config, &snapshot, &feeds, &metrics);
+    let (gate, health) = judge(&config, &snapshot, &feeds, &metrics, revocations);
     let (reporter, grpc_health) = tonic_health::server::health_reporter();
     // tonic-health says SERVING of itself before anybody knows.
     reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
     let grpc_health = Routes::new(grpc_health);
     let listeners = bind(&config).await?;
-    let probes = plain("probes", config.listeners.probes).await?;
-    let public = plain("public", config.listeners.public).await?;
+    let Beside { probes, public, admin } = beside(&config, &keeper, revocations).await?;
     let (stop, stopped) = watch::channel(false);
     let in_flight = Arc::new(Semaphore::new(config.limits.in_flight));
     let (senders, workers) = workers(&config, &stopped, |listener: &CheckListener, turns: &Arc<Semaphore>| {
         let (gate, in_flight, turns) = (Arc::clone(&gate), Arc::clone(&in_flight), Arc::clone(turns));
-        let others = others(&grpc_health, listener.reflection);
-        Services::new(gate, &listener.name, in_flight, turns, others)
+        let beside = others(&grpc_health, listener.reflection);
+        Services::new(gate, &listener.name, in_flight, turns, beside)
     })?;
-    let listening = addresses(&config, &listeners, &doors, probes.as_ref(), public.as_ref());
+    let others = [("probes", probes.as_ref()), ("public", public.as_ref()), admin.named()];
+    let listening = addresses(&config, &listeners, &doors, others);
     let (version, config_file, revision) = (env!("CARGO_PKG_VERSION"), file.display(), keeper.revision());
     tracing::info!(version, %config_file, revision, workers = workers.len(), listeners = listening, "started");
 
-    let names = config.listeners.check.iter().map(|listener| listener.name.as_str());
-    let accepts = join_all(
-        listeners
-            .into_iter()
-            .zip(names)
-            .zip(doors)
-            .zip(senders)
-            .map(|(((listener, name), door), senders)| listener.accept_into(name, door, senders)),
-    );
+    let accepts = accept(&config, listeners, doors, senders);
     let reload = Arc::new(Notify::new());
     let (sender, news) = mpsc::channel(KEY_NEWS);
     let (mut workers, client) = (select_all(workers), feeds.client());
@@ -124,6 +138,8 @@ async fn run(file: &Path, config: Arc<Config>, mut keeper: Keeper, metrics: Arc<
         () = health.report(reporter) => Err(Ended::Task("health")),
         _ = serve_plain("probes", probes, Arc::clone(&health).probes()) => Err(Ended::Task("the probes listener")),
         _ = serve_plain("public", public, public::routes(Arc::clone(&snapshot))) => Err(Ended::Task("the public listener")),
+        () = admin.serve() => Err(Ended::Task("the admin listener")),
+        () = revocations.follow() => Err(Ended::Task("the book of revocations")),
         _ = &mut workers => Err(Ended::Task("a worker")),
         ended = reload_on_hangup(reload) => Err(ended),
         ended = until_told_to_end(&health, &config.limits) => ended,
@@ -134,8 +150,20 @@ async fn run(file: &Path, config: Arc<Config>, mut keeper: Keeper, metrics: Arc<
     if tokio::time::timeout(LAST_WORDS, join_all(rest)).await.is_err() {
         tracing::warn!("some checks were still in flight at the end");
     }
-    tracing::info!("ended");
     Ok(())
+}
+
+/// Accepts connections of every listener, for ever.
+async fn accept(
+    config: &Config,
+    listeners: Vec<Listener>,
+    doors: Vec<Option<Arc<Door>>>,
+    senders: Vec<Vec<Worker>>,
+) -> Vec<()> {
+    let names = config.listeners.check.iter().map(|listener| listener.name.as_str());
+    let all = listeners.into_iter().zip(names).zip(doors).zip(senders);
+    let accepts = all.map(|(((listener, name), door), senders)| listener.accept_into(name, door, senders));
+    join_all(accepts).await
 }
 
 /// What judges checks, and what says whether to ask it.
@@ -144,6 +172,7 @@ fn judge(
     snapshot: &Arc<ArcSwap<Snapshot>>,
     feeds: &Feeds,
     metrics: &Arc<Metrics>,
+    revocations: &Arc<Revocations>,
 ) -> (Arc<Gate>, Arc<Health>) {
     let spent = &config.proofs.spent;
     let watermark = clock::now().saturating_add(config.proofs.rules.future_skew_seconds);
@@ -152,13 +181,14 @@ fn judge(
     let health = Health::new(
         Arc::clone(snapshot),
         Arc::clone(&memory),
+        Arc::clone(revocations),
         Arc::clone(metrics),
         required.map(|issuer| issuer.rules.issuer.clone()).collect(),
         feeds.untried(),
     );
     let gate = Gate {
         snapshot: Arc::clone(snapshot),
-        partners: Partners::alone(memory),
+        partners: Partners { refused: revocations.refused(), ..Partners::alone(memory) },
         clock: clock::now,
         upstream: config.upstream.clone(),
         deadline: Duration::from_millis(config.limits.deadline_milliseconds),
@@ -191,18 +221,17 @@ fn addresses(
     config: &Config,
     listeners: &[Listener],
     doors: &[Option<Arc<Door>>],
-    probes: Option<&TcpListener>,
-    public: Option<&TcpListener>,
+    others: [(&str, Option<&TcpListener>); 3],
 ) -> String {
     let check = config.listeners.check.iter().zip(listeners).zip(doors).map(|((configured, listener), door)| {
         let tls = if door.is_some() { " (TLS)" } else { "" };
         format!("{} {}{tls}", configured.name, listener.address())
     });
-    let plain = [("probes", probes), ("public", public)].into_iter().filter_map(|(name, listener)| {
+    let others = others.into_iter().filter_map(|(name, listener)| {
         let address = listener?.local_addr().ok()?;
         Some(format!("{name} {address}"))
     });
-    check.chain(plain).collect::<Vec<_>>().join(", ")
+    check.chain(others).collect::<Vec<_>>().join(", ")
 }
 
 async fn bind(config: &Config) -> Result<Vec<Listener>, Ended> {
@@ -228,6 +257,49 @@ async fn serve_plain(name: &str, listener: Option<TcpListener>, routes: axum::Ro
     match listener {
         Some(listener) => axum::serve(PlainListener::new(name, listener), routes).await,
         None => std::future::pending().await,
+    }
+}
+
+/// The listeners beside those that answer Envoy.
+struct Beside {
+    probes: Option<TcpListener>,
+    public: Option<TcpListener>,
+    admin: AdminListener,
+}
+
+async fn beside(config: &Config, keeper: &Keeper, revocations: &Arc<Revocations>) -> Result<Beside, Ended> {
+    let probes = plain("probes", config.listeners.probes).await?;
+    let public = plain("public", config.listeners.public).await?;
+    Ok(Beside { probes, public, admin: admin(config, keeper, revocations).await? })
+}
+
+/// The admin listener, if there is one.
+struct AdminListener {
+    bound: Option<(TcpListener, Option<Arc<Door>>)>,
+    api: Arc<Admin>,
+}
+
+async fn admin(config: &Config, keeper: &Keeper, revocations: &Arc<Revocations>) -> Result<AdminListener, Ended> {
+    let api = Arc::new(Admin::new(config, keeper.bearers(), Arc::clone(revocations)));
+    let Some(configured) = &config.listeners.admin else { return Ok(AdminListener { bound: None, api }) };
+    let door = keeper.door(ADMIN);
+    if configured.tls.is_some() && door.is_none() {
+        return Err(Ended::NoDoor("admin".to_owned()));
+    }
+    let listener = plain("admin", Some(configured.address)).await?;
+    Ok(AdminListener { bound: listener.map(|listener| (listener, door)), api })
+}
+
+impl AdminListener {
+    fn named(&self) -> (&'static str, Option<&TcpListener>) {
+        ("admin", self.bound.as_ref().map(|(listener, _)| listener))
+    }
+
+    async fn serve(self) {
+        match self.bound {
+            Some((listener, door)) => listener::serve(listener, door, self.api).await,
+            None => std::future::pending().await,
+        }
     }
 }
 

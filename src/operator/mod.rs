@@ -1,5 +1,6 @@
 //! The commands of operators.
 
 pub mod check;
+pub mod revoke;
 pub mod schema;
 pub mod serve;

@@ -73,6 +73,7 @@ pub fn decision(record: &DecisionRecord<'_>, allow_sample_percent: u8, draw: u8)
         policies = listed(record.policies().iter().map(|policy| policy.id.as_str())),
         reason = record.policies().first().map(|policy| policy.reason.as_str()),
         waived = listed(record.waived()),
+        revocation = record.revocation().map(tracing::field::display),
         mode = record.mode(),
         micros = u64::try_from(record.took.as_micros()).unwrap_or(u64::MAX),
         "{}",

@@ -1,7 +1,7 @@
 //! Counters and gauges, in OpenTelemetry's names; `/metrics` prints them in Prometheus' text format.
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, MeterProvider as _};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
@@ -21,6 +21,41 @@ pub struct Metrics {
     stray_proofs: Counter<u64>,
     loads: Counter<u64>,
     spent: Gauge<u64>,
+    revocations: Revocations,
+}
+
+/// What is told of revocations.
+struct Revocations {
+    marks: Gauge<u64>,
+    records: Counter<u64>,
+    propagation: Histogram<f64>,
+    time_to_revoke: Histogram<f64>,
+}
+
+impl Revocations {
+    fn new(meter: &Meter) -> Self {
+        let seconds = |name: &'static str, description: &'static str, boundaries: &[f64]| {
+            let histogram = meter.f64_histogram(name).with_unit("s").with_description(description);
+            histogram.with_boundaries(boundaries.to_vec()).build()
+        };
+        Self {
+            marks: meter.u64_gauge("keybound.revocations").with_description("Revocations in force, by kind").build(),
+            records: meter
+                .u64_counter("keybound.revocation.records")
+                .with_description("Revocations and cancels that a source brought, by outcome")
+                .build(),
+            propagation: seconds(
+                "keybound.revocation.propagation",
+                "Time from when a revocation was asked until it bites here",
+                &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0],
+            ),
+            time_to_revoke: seconds(
+                "keybound.time_to_revoke",
+                "Time from when the harm was reported until the revocation bites here",
+                &[1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0, 604_800.0],
+            ),
+        }
+    }
 }
 
 /// What is loaded, and reloaded, from files.
@@ -36,8 +71,10 @@ pub enum Loaded {
     Crl,
     /// The keys of our nonces.
     Nonces,
-    /// Certificate, key and client CA of a check listener.
+    /// Certificate, key and client CA of a listener.
     Tls,
+    /// The bearers of the admin listener's callers.
+    Bearers,
 }
 
 impl Loaded {
@@ -49,6 +86,7 @@ impl Loaded {
             Self::Crl => "certificate_revocation_list",
             Self::Nonces => "nonce_keys",
             Self::Tls => "listener_tls",
+            Self::Bearers => "admin_bearers",
         }
     }
 }
@@ -104,6 +142,7 @@ impl Metrics {
                 .u64_gauge("keybound.proofs.remembered")
                 .with_description("Spent proofs that are remembered")
                 .build(),
+            revocations: Revocations::new(&meter),
             registry,
             _provider: provider,
         })
@@ -139,6 +178,23 @@ impl Metrics {
     /// How many spent proofs are remembered now.
     pub fn spent_entries(&self, entries: usize) {
         self.spent.record(u64::try_from(entries).unwrap_or(u64::MAX), &[]);
+    }
+
+    /// Counts what became of a record about revocations. There are few sources, and their names are config's or ours.
+    pub fn revocation_record(&self, source: &str, outcome: &'static str) {
+        let labels = [KeyValue::new("outcome", outcome), KeyValue::new("source", source.to_owned())];
+        self.revocations.records.add(1, &labels);
+    }
+
+    /// A revocation bites from now on: so many seconds after it was asked, and after the harm was reported.
+    pub fn revoked(&self, after_asked: f64, after_reported: f64) {
+        self.revocations.propagation.record(after_asked, &[]);
+        self.revocations.time_to_revoke.record(after_reported, &[]);
+    }
+
+    /// How many revocations of a kind are in force.
+    pub fn revocations(&self, kind: &'static str, entries: usize) {
+        self.revocations.marks.record(u64::try_from(entries).unwrap_or(u64::MAX), &[KeyValue::new("kind", kind)]);
     }
 
     /// Everything, in Prometheus' text format.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
 use crate::decision::policy::DecidingPolicy;
+use crate::decision::revocation::EntryId;
 use crate::decision::{Decision, Verdict};
 
 /// Names one decision: 128 random bits, in hexadecimal.
@@ -129,6 +130,12 @@ impl<'d> DecisionRecord<'d> {
     #[must_use]
     pub fn proof(&self) -> Option<&'static str> {
         self.decision.findings.proof.map(crate::decision::binding::ProofMethod::name)
+    }
+
+    /// The entry by which the token or the certificate is revoked.
+    #[must_use]
+    pub fn revocation(&self) -> Option<EntryId> {
+        self.decision.findings.revoked_by
     }
 
     /// The policies that decided, or errored.

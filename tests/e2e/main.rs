@@ -38,6 +38,7 @@ mod reload;
 mod replay;
 mod resource;
 mod restart;
+mod revocation;
 mod secrecy;
 mod sender;
 mod spelling;

@@ -11,6 +11,7 @@ pub(super) enum Taken {
     List { place: String, entries: usize, until: Option<i64> },
     Nonces,
     Door { listener: String },
+    Bearer { caller: String },
 }
 
 impl Taken {
@@ -25,6 +26,7 @@ impl Taken {
             Self::List { place, entries, until } => {
                 tracing::info!(what, place, entries, next_update = until, "a new list is served");
             }
+            Self::Bearer { caller } => tracing::info!(what, caller, "new files are served"),
             Self::Trust | Self::Nonces => tracing::info!(what, "new files are served"),
         }
     }

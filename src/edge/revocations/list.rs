@@ -33,6 +33,13 @@ struct Marks {
     more: Box<[Mark]>,
 }
 
+/// Where the marks on a target are: smaller than the target, and enough to take one back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    key: [u8; 16],
+    kind: Kind,
+}
+
 /// Somebody who fills the list from elsewhere: until when what it said last is good.
 pub struct Source(AtomicI64);
 
@@ -109,23 +116,34 @@ impl RevocationList {
 
     /// Takes back what one entry says of a target; `false` if it says nothing.
     pub fn remove(&self, target: &Target, entry: EntryId) -> bool {
-        let key = self.key(&target.name());
+        self.remove_at(self.place(target), entry)
+    }
+
+    /// Where the marks on a target are, in this list and no other.
+    #[must_use]
+    pub fn place(&self, target: &Target) -> Place {
+        Place { key: self.key(&target.name()).to_be_bytes(), kind: target.kind() }
+    }
+
+    /// [`RevocationList::remove`], for who kept the place and not the target.
+    pub fn remove_at(&self, place: Place, entry: EntryId) -> bool {
+        let key = u128::from_be_bytes(place.key);
         let mut shard = self.write(key);
-        let Entry::Occupied(mut place) = shard.entry(key) else { return false };
-        let all: Vec<_> = place.get().all().copied().collect();
+        let Entry::Occupied(mut marks) = shard.entry(key) else { return false };
+        let all: Vec<_> = marks.get().all().copied().collect();
         let rest: Vec<_> = all.iter().filter(|mark| mark.entry != entry).copied().collect();
         if rest.len() == all.len() {
             return false;
         }
         match rest.first().copied() {
             Some(first) => {
-                place.insert(marks_of(&rest, first));
+                marks.insert(marks_of(&rest, first));
             }
             None => {
-                place.remove();
+                marks.remove();
             }
         }
-        self.subtract(target.kind());
+        self.subtract(place.kind);
         true
     }
 

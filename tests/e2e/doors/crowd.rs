@@ -101,9 +101,8 @@ async fn silent_callers_of_a_tls_listener_take_few_descriptors_and_go() {
     assert!(lab.is_ready());
     Direct::tcp(lab.ports.check).await.check(&dpop().build(), Encoding::Raw).await.allowed();
     assert!(!http1::first_words(port, "keybound.test", Some(&pki().gateway), PREFACE).await.is_empty());
-    let failed = told::line("a line in the log", lab.log(), |line| {
-        line["message"] == "a TLS handshake on a check listener failed"
-    });
+    let failed =
+        told::line("a line in the log", lab.log(), |line| line["message"] == "a TLS handshake on a listener failed");
     assert_eq!(failed["why"], "not over after 5 seconds");
     drop(silent);
 }

@@ -1,6 +1,7 @@
 //! The bounds, each with the largest that is taken and the next.
 
 use keybound::decision::limits;
+use keybound::edge::revocations::{admin, book, entry};
 use keybound::edge::wire;
 use serde_json::{Value, json};
 
@@ -10,7 +11,8 @@ use crate::support::wire::encode;
 use crate::support::{Encoding, Good, NOW, Setting, good, good_at, good_mtls_by_header, good_nonce, pki};
 
 pub fn all() -> Vec<Limit> {
-    [of_request(), of_token(), of_proof(), of_keys(), of_certificate(), of_service()].into_iter().flatten().collect()
+    let all = [of_request(), of_token(), of_proof(), of_keys(), of_certificate(), of_service(), of_revocations()];
+    all.into_iter().flatten().collect()
 }
 
 fn of_request() -> Vec<Limit> {
@@ -308,6 +310,31 @@ fn of_service() -> Vec<Limit> {
             "an_answer_that_comes_late_is_a_denial",
         ),
         there("proofs.spent", &"configured", "proofs that are remembered, and one client's share of them", "DP-41"),
+    ]
+}
+
+fn of_revocations() -> Vec<Limit> {
+    let (form, absurd, many, guesses) = (
+        "what_is_too_long_or_empty_or_could_name_nothing_is_refused",
+        "what_cannot_be_meant_is_refused_with_what_would_be_right",
+        "many_are_all_taken_or_none",
+        "ten_thousand_guesses_hold_up_nobody_who_may_call",
+    );
+    vec![
+        there("reason", &entry::REASON_BYTES, "bytes of a revocation's reason", form),
+        there("case", &entry::CASE_BYTES, "bytes of its case reference", form),
+        there("name", &entry::NAME_BYTES, "bytes of the name of a certificate's issuer", form),
+        there("serial", &entry::SERIAL_BYTES, "digits of a certificate's serial number", form),
+        there("body", &admin::BODY_BYTES, "bytes of an admin call about one entry", absurd),
+        there("bodies", &admin::MANY_BYTES, "bytes of an admin call about many", absurd),
+        there("entries", &admin::MANY, "entries of one admin call", many),
+        there(
+            "records",
+            &book::RECORDS,
+            "revocations and cancels that are kept",
+            "a_full_book_refuses_entries_and_still_takes_them_back",
+        ),
+        there("guesses", &32, "callers that do not show who they are, held up at once; more are answered 429", guesses),
     ]
 }
 

@@ -1,0 +1,386 @@
+//! The admin API: `POST`, `GET` and `DELETE` of revocations, for callers who show who they are and may do what they ask.
+//!
+//! Every call is authenticated before anything else is looked at, is bounded in size, time and number, and leaves a line in the log:
+//! who, what, which entry, how it ended. Never a bearer, never a token: tokens are named by id or hash.
+
+pub mod ask;
+mod caller;
+pub mod client;
+pub mod listener;
+mod problem;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Body, Bytes};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+pub use caller::{Bearers, Callers, Peer, bearer};
+
+use crate::config::{Config, Permission, Url};
+use crate::decision::revocation::{EntryId, Kind};
+use crate::edge::clock;
+use crate::edge::revocations::book::{Applied, Standing};
+use crate::edge::revocations::entry::{ADMIN, Cancel, Entry};
+use crate::edge::revocations::journal::store::NotStored;
+use crate::edge::revocations::{Revocations, Told, when};
+use ask::{Ask, Asked};
+use problem::Problem;
+
+/// The body of a call about one entry; an entry at its limits stays below it.
+pub const BODY_BYTES: usize = 64 * 1024;
+/// The body of a call about many, an array.
+pub const MANY_BYTES: usize = 512 * 1024;
+/// Entries of one call: they are stored together.
+pub const MANY: usize = 1_000;
+/// Entries of one page, at most and unless asked otherwise.
+const PAGE: (usize, usize) = (1_000, 100);
+/// Calls at once; one more is answered 503.
+const CALLS: usize = 64;
+/// A call's body must be here by then.
+const BODY_TIME: Duration = Duration::from_secs(10);
+/// The disk must have answered by then; the answer says that nobody knows.
+const DISK_TIME: Duration = Duration::from_secs(10);
+
+const PATH: &str = "/v1/revocations";
+
+/// The API.
+pub struct Admin {
+    callers: Callers,
+    revocations: Arc<Revocations>,
+    /// Whose tokens are judged, and how long they may live.
+    issuers: BTreeMap<String, Option<i64>>,
+    calls: Semaphore,
+}
+
+/// A line of the audit: which entry, and how it ended.
+type Lines = Vec<(Option<EntryId>, &'static str)>;
+
+/// What is answered, and what is told of it.
+struct Answer {
+    status: StatusCode,
+    body: Value,
+    lines: Lines,
+}
+
+/// Why something is taken back.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Withdrawal {
+    reason: String,
+    #[serde(default)]
+    case: Option<String>,
+}
+
+impl Admin {
+    /// The API for the callers that config names.
+    #[must_use]
+    pub fn new(config: &Config, bearers: Bearers, revocations: Arc<Revocations>) -> Self {
+        let rules = config.issuers.iter().map(|issuer| &issuer.rules);
+        Self {
+            callers: Callers::new(config.admin.clone(), bearers),
+            revocations,
+            issuers: rules.map(|rules| (rules.issuer.clone(), rules.max_lifetime_seconds)).collect(),
+            calls: Semaphore::new(CALLS),
+        }
+    }
+
+    /// Answers one call.
+    pub async fn answer<B>(&self, peer: &Peer, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let caller = match self.callers.identify(request.headers(), peer) {
+            Ok(caller) => {
+                peer.known.store(true, Ordering::Release);
+                caller
+            }
+            Err(unknown) => return self.callers.refuse(unknown, peer).await.response(),
+        };
+        let what = name_of(request.method());
+        let answered = match self.calls.try_acquire() {
+            Ok(_permit) => self.permitted(caller, request).await,
+            Err(_) => {
+                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many calls at once", "ask again in a second"))
+            }
+        };
+        let (status, lines) = match &answered {
+            Ok(answer) => (answer.status, answer.lines.clone()),
+            Err(problem) => (problem.status, problem.lines()),
+        };
+        for (entry, outcome) in lines {
+            let entry = entry.map(|entry| entry.to_string());
+            tracing::info!(
+                caller = caller.name,
+                call = what,
+                revocation = entry,
+                outcome,
+                status = status.as_u16(),
+                "admin call"
+            );
+        }
+        match answered {
+            Ok(answer) => problem::json_response(answer.status, "application/json", &answer.body),
+            Err(problem) => problem.response(),
+        }
+    }
+
+    async fn permitted<B>(&self, caller: &crate::config::AdminCaller, request: Request<B>) -> Result<Answer, Problem>
+    where
+        B: Body,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        let id = match path.strip_prefix(PATH) {
+            Some("") => None,
+            Some(rest) => Some(rest.strip_prefix('/').and_then(EntryId::parse).ok_or_else(Problem::no_such_entry)?),
+            None => {
+                let remedy = format!("ask for {PATH}");
+                return Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path", remedy));
+            }
+        };
+        let must = |permission: Permission| {
+            let may = caller.may.contains(&permission);
+            if may { Ok(()) } else { Err(Problem::forbidden(permission)) }
+        };
+        match (&head.method, id) {
+            (&Method::GET, None) => {
+                must(Permission::Read)?;
+                self.list(head.uri.query().unwrap_or_default()).await
+            }
+            (&Method::GET, Some(id)) => {
+                must(Permission::Read)?;
+                self.show(id).await
+            }
+            (&Method::POST, None) => {
+                must(Permission::Revoke)?;
+                self.revoke(&caller.name, &read(body).await?).await
+            }
+            (&Method::DELETE, Some(id)) => {
+                must(Permission::Cancel)?;
+                self.cancel(&caller.name, id, &read(body).await?).await
+            }
+            _ => {
+                let remedy = format!("POST or GET {PATH}, GET or DELETE {PATH}/<id>");
+                Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this method does nothing here", remedy))
+            }
+        }
+    }
+
+    async fn revoke(&self, caller: &str, body: &[u8]) -> Result<Answer, Problem> {
+        let (asks, is_many) = ask::read(body)?;
+        let now = clock::millis();
+        let mut entries: Vec<Arc<Entry>> = Vec::new();
+        for (index, ask) in asks.into_iter().enumerate() {
+            let place = is_many.then_some(index);
+            let asked = Asked { by: caller, at: now, issuers: &self.issuers };
+            let entry = self.entry(ask, &asked).await.map_err(|problem| problem.at(place))?;
+            if entries.iter().any(|other| other.id == entry.id) {
+                return Err(Problem::unprocessable("this id is in the call twice", "give each entry its own").at(place));
+            }
+            entries.push(entry);
+        }
+        let take = self.revocations.take(&entries, now);
+        let (applied, stored) = match tokio::time::timeout(DISK_TIME, take).await {
+            Ok(taken) => taken,
+            // Each has bitten before the disk was asked.
+            Err(_) => {
+                (entries.iter().map(|_| Applied::New).collect(), Err(NotStored("the disk does not answer".to_owned())))
+            }
+        };
+        let outcomes = entries.iter().zip(&applied).map(|(entry, applied)| (Some(entry.id), applied.name()));
+        let lines: Lines = outcomes.collect();
+        if let Some((index, applied)) = applied.iter().enumerate().find(|(_, applied)| refused(**applied)) {
+            return Err(Problem::not_taken(*applied).at(is_many.then_some(index)).with_lines(lines));
+        }
+        if let Err(NotStored(why)) = stored {
+            tracing::error!(why, "a revocation is in force and not stored");
+            let ids: Vec<_> = entries.iter().map(|entry| entry.id.to_string()).collect();
+            return Err(Problem::not_stored(&ids).with_lines(lines));
+        }
+        let mut shown = Vec::new();
+        for entry in entries {
+            shown.extend(self.find(entry.id).await?.as_ref().map(shown_as));
+        }
+        let is_news = applied.contains(&Applied::New);
+        let status = if is_news { StatusCode::CREATED } else { StatusCode::OK };
+        let body = if is_many { Value::Array(shown) } else { shown.pop().unwrap_or_default() };
+        Ok(Answer { status, body, lines })
+    }
+
+    /// The entry that is asked for: the one that was asked for before, if it is the same.
+    async fn entry(&self, ask: Ask, asked: &Asked<'_>) -> Result<Arc<Entry>, Problem> {
+        let id = match ask.id {
+            Some(id) => id,
+            None => crate::edge::random::sixteen().map(EntryId).ok_or_else(Problem::no_random)?,
+        };
+        if ask.id.is_some()
+            && let Some(known) = self.find(id).await?
+        {
+            let again = ask.entry(id, &Asked { at: known.stored.entry.asked_at, ..*asked });
+            if again.is_ok_and(|again| again == *known.stored.entry) && known.stored.entry.source == ADMIN {
+                return if known.standing == Standing::InForce {
+                    Ok(known.stored.entry)
+                } else {
+                    Err(Problem::not_taken(Applied::Cancelled))
+                };
+            }
+            return Err(Problem::not_taken(Applied::Conflict));
+        }
+        Ok(Arc::new(ask.entry(id, asked)?))
+    }
+
+    async fn cancel(&self, caller: &str, id: EntryId, body: &[u8]) -> Result<Answer, Problem> {
+        let Withdrawal { reason, case } = ask::parse(body)?;
+        let told = self.find(id).await?.ok_or_else(Problem::no_such_entry)?;
+        let source = &told.stored.entry.source;
+        if source != ADMIN {
+            let what = format!("this entry is one of the source `{source}`");
+            return Err(Problem::new(StatusCode::CONFLICT, what, "take it back where it was asked"));
+        }
+        let cancel = Cancel {
+            entry: id,
+            source: ADMIN.to_owned(),
+            asked_at: clock::millis(),
+            asked_by: caller.to_owned(),
+            reason,
+            case,
+        };
+        cancel.check()?;
+        let outcome = if told.standing == Standing::InForce {
+            let cancelled = tokio::time::timeout(DISK_TIME, self.revocations.cancel(cancel)).await;
+            let unknown = |_| Err(NotStored("the disk does not answer".to_owned()));
+            if let Err(NotStored(why)) = cancelled.unwrap_or_else(unknown) {
+                tracing::error!(why, "a cancel of a revocation is not stored");
+                return Err(Problem::not_cancelled());
+            }
+            "cancelled"
+        } else {
+            "known"
+        };
+        let told = self.find(id).await?.ok_or_else(Problem::no_such_entry)?;
+        Ok(Answer { status: StatusCode::OK, body: shown_as(&told), lines: vec![(Some(id), outcome)] })
+    }
+
+    async fn show(&self, id: EntryId) -> Result<Answer, Problem> {
+        let told = self.find(id).await?.ok_or_else(Problem::no_such_entry)?;
+        Ok(Answer { status: StatusCode::OK, body: shown_as(&told), lines: vec![(Some(id), "read")] })
+    }
+
+    async fn list(&self, query: &str) -> Result<Answer, Problem> {
+        let Query { kind, issuer, after, limit } = Query::of(query)?;
+        let page = self.revocations.page(after, limit, kind, issuer).await;
+        let (page, next) = page.map_err(|NotStored(why)| Problem::unreadable(&why))?;
+        let entries: Vec<_> = page.iter().map(shown_as).collect();
+        let body = json!({ "entries": entries, "next": next });
+        Ok(Answer { status: StatusCode::OK, body, lines: vec![(None, "read")] })
+    }
+
+    async fn find(&self, id: EntryId) -> Result<Option<Told>, Problem> {
+        self.revocations.find(id).await.map_err(|NotStored(why)| Problem::unreadable(&why))
+    }
+}
+
+fn refused(applied: Applied) -> bool {
+    !matches!(applied, Applied::New | Applied::Known)
+}
+
+fn name_of(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "read",
+        Method::POST => "revoke",
+        Method::DELETE => "cancel",
+        _ => "other",
+    }
+}
+
+async fn read<B>(body: B) -> Result<Bytes, Problem>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let whole = tokio::time::timeout(BODY_TIME, Limited::new(body, MANY_BYTES).collect()).await;
+    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time", "send it at once");
+    let whole = whole.map_err(late)?.map_err(|_| Problem::too_large())?.to_bytes();
+    // Many entries are an array; one is small.
+    let is_many = whole.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    if whole.len() > BODY_BYTES && !is_many { Err(Problem::too_large()) } else { Ok(whole) }
+}
+
+/// An entry as it is told.
+fn shown_as(told: &Told) -> Value {
+    let time = |millis: Option<i64>| millis.map(when::text_of_millis);
+    let state = match told.standing {
+        Standing::InForce => "in_force",
+        Standing::Cancelled => "cancelled",
+        Standing::Gone => "ended",
+    };
+    let mut shown = json!({
+        "entry": *told.stored.entry,
+        "state": state,
+        "stored": told.is_stored,
+        "applied_at": time(told.stored.applied_at),
+        "first_refused_at": time(told.stored.first_refused_at),
+    });
+    if let (Some(cancel), Some(members)) = (&told.stored.cancel, shown.as_object_mut()) {
+        members.insert("cancel".to_owned(), json!(cancel));
+    }
+    shown
+}
+
+/// Which entries are asked for.
+struct Query {
+    kind: Option<Kind>,
+    issuer: Option<String>,
+    after: Option<EntryId>,
+    limit: usize,
+}
+
+impl Query {
+    fn of(text: &str) -> Result<Self, Problem> {
+        let wrong = |what: String, remedy: String| Problem::new(StatusCode::BAD_REQUEST, what, remedy);
+        let mut query = Self { kind: None, issuer: None, after: None, limit: PAGE.1 };
+        let url = Url::parse(&format!("http://keybound/?{text}"));
+        let url = url.map_err(|_| wrong("this query cannot be read".to_owned(), "write name=value&…".to_owned()))?;
+        let mut seen = Vec::new();
+        for (name, value) in url.query_pairs() {
+            if seen.contains(&name) {
+                return Err(wrong(format!("`{name}` is here twice"), "keep one".to_owned()));
+            }
+            let known = match name.as_ref() {
+                "kind" => Kind::ALL.into_iter().find(|kind| kind.name() == value).map(|kind| query.kind = Some(kind)),
+                "issuer" => {
+                    query.issuer = Some(value.into_owned());
+                    Some(())
+                }
+                "after" => EntryId::parse(&value).map(|after| query.after = Some(after)),
+                "limit" => {
+                    let limit = value.parse().ok().filter(|limit| (1..=PAGE.0).contains(limit));
+                    limit.map(|limit| query.limit = limit)
+                }
+                _ => None,
+            };
+            if known.is_none() {
+                let remedy = format!(
+                    "kind: one of {}; issuer: its URL; after: an id; limit: 1 to {}",
+                    Kind::ALL.map(Kind::name).join(", "),
+                    PAGE.0
+                );
+                return Err(wrong(format!("`{name}` is unknown, or its value is none"), remedy));
+            }
+            seen.push(name);
+        }
+        Ok(query)
+    }
+}
+
+#[cfg(test)]
+mod tests;

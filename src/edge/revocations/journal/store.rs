@@ -1,0 +1,390 @@
+//! The tables of the journal: entries, cancels, when each entry was applied here, and when it first refused something.
+//!
+//! Trusted: that who can write the file may revoke. Refused at the start, rather than going on with less than was revoked: a file that
+//! another process has open, of a newer format, of something else, or damaged.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use redb::backends::{FileBackend, InMemoryBackend};
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+    StorageError, TableDefinition, TableHandle as _, WriteTransaction,
+};
+
+use crate::decision::revocation::EntryId;
+use crate::edge::revocations::entry::{Cancel, Entry};
+
+const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("keybound_revocations");
+const ENTRIES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("entries");
+const CANCELS: TableDefinition<'_, (u128, &str), &[u8]> = TableDefinition::new("cancels");
+const APPLIED: TableDefinition<'_, u128, i64> = TableDefinition::new("applied");
+const FIRST_REFUSED: TableDefinition<'_, u128, i64> = TableDefinition::new("first_refused");
+
+/// The only row of [`ABOUT`]. A newer one means something that we cannot read.
+const FORMAT: (&str, u64) = ("format", 1);
+/// Pages of the file that are kept in memory: everything is read once, at the start.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+/// The journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("revocations.journal {path}: {why}\n  help: {remedy}")]
+pub struct Unopened {
+    path: String,
+    why: String,
+    remedy: &'static str,
+}
+
+impl Unopened {
+    /// There is no thread for it.
+    #[must_use]
+    pub fn unstarted(path: &Path, error: &io::Error) -> Self {
+        Self { path: path.display().to_string(), why: error.to_string(), remedy: "let the process have more threads" }
+    }
+}
+
+/// Something was not stored, in the words of who should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotStored(pub String);
+
+/// One thing to store.
+#[derive(Clone)]
+pub enum Work {
+    /// An entry, and when it was applied here, Unix milliseconds.
+    Entry(Arc<Entry>, i64),
+    /// A cancel.
+    Cancel(Arc<Cancel>),
+    /// When an entry first refused something, Unix milliseconds.
+    Bitten(EntryId, i64),
+    /// Entries that have ended are dropped.
+    Forget(Vec<EntryId>),
+}
+
+/// An entry as it is stored.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// When it was applied here, Unix milliseconds.
+    pub applied_at: Option<i64>,
+    /// When it first refused something here, Unix milliseconds.
+    pub first_refused_at: Option<i64>,
+    /// What took it back.
+    pub cancel: Option<Cancel>,
+}
+
+type Opening = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
+
+/// The tables, which are opened again after an error.
+pub struct Store {
+    opening: Opening,
+    database: RwLock<Option<Database>>,
+}
+
+impl Store {
+    /// Tables in memory: gone with the process.
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub fn in_memory() -> Result<Self, Unopened> {
+        Self::prepared(None, Box::new(|| builder().create_with_backend(InMemoryBackend::new())))
+    }
+
+    /// Those of a file, which is made if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub fn at(path: &Path) -> Result<Self, Unopened> {
+        let (file, before) = (path.to_owned(), AtomicBool::new(false));
+        Self::prepared(Some(path), Box::new(move || open(&file, before.swap(true, Ordering::AcqRel))))
+    }
+
+    pub(super) fn prepared(path: Option<&Path>, opening: Opening) -> Result<Self, Unopened> {
+        let path = path.map_or_else(|| PathBuf::from("(in memory)"), Path::to_owned);
+        let refused = |why: String, remedy| Unopened { path: path.display().to_string(), why, remedy };
+        // Damage may be met anywhere below: whoever panics over it has not opened it.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let database = opening().map_err(|error| refused(error.to_string(), remedy(&error)))?;
+            check_format(&database).map_err(|(why, remedy)| refused(why, remedy))?;
+            Ok(database)
+        }));
+        let database = opened.unwrap_or_else(|_| Err(refused("the file is damaged".to_owned(), DAMAGED)))?;
+        Ok(Self { opening, database: RwLock::new(Some(database)) })
+    }
+
+    /// Every entry and then every cancel, as they were stored; how many entries there are.
+    ///
+    /// # Errors
+    /// Something cannot be read. What cannot is not skipped: it may be what somebody counts on.
+    pub fn all(&self, path: &Path, mut each: impl FnMut(Loaded)) -> Result<usize, Unopened> {
+        let read = catch_unwind(AssertUnwindSafe(|| self.read(|database| load(database, &mut each))));
+        let why = match read {
+            Ok(Ok(count)) => return Ok(count),
+            Ok(Err(NotStored(why))) => why,
+            Err(_) => "the file is damaged".to_owned(),
+        };
+        Err(Unopened { path: path.display().to_string(), why, remedy: DAMAGED })
+    }
+
+    /// Stores all of it, or nothing. When this returns, it is on the disk.
+    ///
+    /// # Errors
+    /// It is not; or it is, and the disk did not say so.
+    pub fn write(&self, work: &[Work]) -> Result<(), NotStored> {
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            self.read(|database| {
+                let transaction = database.begin_write()?;
+                work.iter().try_for_each(|work| write_one(&transaction, work))?;
+                Ok(transaction.commit()?)
+            })
+        }));
+        // Half of it is not there: a transaction that was not committed is none.
+        written.unwrap_or_else(|_| Err(NotStored("a defect: the journal's writer panicked".to_owned())))
+    }
+
+    /// Opens the tables anew: after an error nothing else can be done with them.
+    ///
+    /// # Errors
+    /// They cannot be opened.
+    pub fn reopen(&self) -> Result<(), NotStored> {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // Its lock on the file goes with it.
+        drop(database.take());
+        let opened = catch_unwind(AssertUnwindSafe(&self.opening));
+        let opened = opened.unwrap_or_else(|_| Err(DatabaseError::Storage(StorageError::PreviousIo)));
+        *database = Some(opened.map_err(|error| NotStored(error.to_string()))?);
+        Ok(())
+    }
+
+    /// One entry.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn find(&self, id: EntryId) -> Result<Option<Stored>, NotStored> {
+        self.read(|database| {
+            let tables = database.begin_read()?;
+            let text = tables.open_table(ENTRIES)?.get(number(id))?.map(|text| text.value().to_vec());
+            text.map(|text| stored(database, &text)).transpose()
+        })
+    }
+
+    /// Entries after one, in the order of their ids, that fit; at most `most` of at most `looked_at`. The last that was looked at, if
+    /// there may be more.
+    ///
+    /// # Errors
+    /// The tables cannot be read.
+    pub fn page(
+        &self,
+        after: Option<EntryId>,
+        (most, looked_at): (usize, usize),
+        fits: impl Fn(&Entry) -> bool,
+    ) -> Result<(Vec<Stored>, Option<EntryId>), NotStored> {
+        self.read(|database| {
+            let table = database.begin_read()?.open_table(ENTRIES)?;
+            let first = after.map_or(0, |after| number(after).saturating_add(1));
+            let mut found = Vec::new();
+            for (looked, row) in table.range(first..)?.enumerate() {
+                let (key, text) = row?;
+                let text = text.value();
+                let entry: Entry = serde_json::from_slice(text).map_err(unreadable)?;
+                if fits(&entry) {
+                    found.push(stored(database, text)?);
+                }
+                if found.len() >= most || looked.saturating_add(1) >= looked_at {
+                    return Ok((found, Some(EntryId(key.value().to_be_bytes()))));
+                }
+            }
+            Ok((found, None))
+        })
+    }
+
+    /// Closes the tables, so that the next start need not look whether they are whole.
+    pub fn close(&self) {
+        drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, NotStored> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(database) = database.as_ref() else { return Err(NotStored("the journal is not open".to_owned())) };
+        work(database).map_err(|error| NotStored(error.to_string()))
+    }
+}
+
+/// What is loaded at the start.
+pub enum Loaded {
+    /// An entry, and whether it has refused something.
+    Entry(Entry, bool),
+    /// A cancel.
+    Cancel(Cancel),
+}
+
+const DAMAGED: &str =
+    "bring back a copy of the file; or, knowing that what was revoked in it is forgotten, move it away and revoke anew";
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    builder
+}
+
+/// `again` if this process has opened it before: then it was not closed because of an error that was told.
+fn open(path: &Path, again: bool) -> Result<Database, DatabaseError> {
+    let mut options = File::options();
+    options.read(true).write(true).mode(0o600);
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            let made = FileBackend::new(file).and_then(|file| builder().create_with_backend(file));
+            let database = made.inspect_err(|_| {
+                // Half of a new one would be taken for what is left of an old one.
+                if let Err(error) = std::fs::remove_file(path) {
+                    tracing::debug!(%error, "half a new journal stays");
+                }
+            })?;
+            // That there is such a file must outlive a loss of power too.
+            let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+            File::open(directory.unwrap_or(Path::new("."))).and_then(|directory| directory.sync_all())?;
+            tracing::info!(journal = %path.display(), "a new journal of revocations");
+            Ok(database)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let file = options.open(path)?;
+            if file.metadata()?.len() == 0 {
+                // redb would begin anew, and nobody would know what was lost.
+                return Err(StorageError::Corrupted("the file is empty".to_owned()).into());
+            }
+            let mut builder = builder();
+            let shown = path.display().to_string();
+            builder.set_repair_callback(move |repair| {
+                if repair.progress() <= 0.0 && !again {
+                    tracing::warn!(journal = shown, "the journal was not closed in order: it is looked through");
+                }
+            });
+            builder.create_with_backend(FileBackend::new(file)?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn remedy(error: &DatabaseError) -> &'static str {
+    if matches!(error, DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) {
+        return "is another keybound running? Each needs a file of its own";
+    }
+    if matches!(error, DatabaseError::UpgradeRequired(_)) {
+        return "run the keybound that wrote it, or move the file away and revoke anew";
+    }
+    match error {
+        DatabaseError::Storage(StorageError::Io(error)) if error.kind() != io::ErrorKind::InvalidData => {
+            "name a file in a directory that exists, on a disk with room, that keybound may read and write"
+        }
+        DatabaseError::Storage(_) | _ => DAMAGED,
+    }
+}
+
+type Foreign = (String, &'static str);
+
+/// Whether this is a journal of ours; an empty one becomes one.
+fn check_format(database: &Database) -> Result<(), Foreign> {
+    let told = |error: redb::Error| (error.to_string(), DAMAGED);
+    let format = || -> Result<Option<u64>, redb::Error> {
+        let tables = database.begin_read()?;
+        let mut names = tables.list_tables()?;
+        let Some(any) = names.next() else { return Ok(None) };
+        if any.name() != ABOUT.name() && !names.any(|table| table.name() == ABOUT.name()) {
+            return Ok(Some(0));
+        }
+        Ok(Some(tables.open_table(ABOUT)?.get(FORMAT.0)?.map_or(0, |format| format.value())))
+    };
+    let begin = || -> Result<(), redb::Error> {
+        let transaction = database.begin_write()?;
+        transaction.open_table(ABOUT)?.insert(FORMAT.0, FORMAT.1)?;
+        transaction.open_table(ENTRIES)?;
+        transaction.open_table(CANCELS)?;
+        transaction.open_table(APPLIED)?;
+        transaction.open_table(FIRST_REFUSED)?;
+        Ok(transaction.commit()?)
+    };
+    match format().map_err(told)? {
+        None => begin().map_err(told),
+        Some(format) if format == FORMAT.1 => Ok(()),
+        Some(0) => Err(("this is no journal of revocations".to_owned(), "name a file of keybound's own")),
+        Some(format) => {
+            let what = format!("it has format {format}, and this keybound reads format {}", FORMAT.1);
+            Err((what, "run a newer keybound"))
+        }
+    }
+}
+
+fn load(database: &Database, each: &mut impl FnMut(Loaded)) -> Result<usize, redb::Error> {
+    let tables = database.begin_read()?;
+    let (entries, cancels) = (tables.open_table(ENTRIES)?, tables.open_table(CANCELS)?);
+    let first_refused = tables.open_table(FIRST_REFUSED)?;
+    let mut count = 0_u64;
+    for row in entries.iter()? {
+        let (key, text) = row?;
+        let entry: Entry = serde_json::from_slice(text.value()).map_err(unreadable)?;
+        if number(entry.id) != key.value() {
+            return Err(unreadable("an entry is not where its id says"));
+        }
+        let bit = first_refused.get(key.value())?.is_some();
+        each(Loaded::Entry(entry, bit));
+        count = count.saturating_add(1);
+    }
+    if count != entries.len()? {
+        return Err(unreadable("entries are missing"));
+    }
+    for row in cancels.iter()? {
+        each(Loaded::Cancel(serde_json::from_slice(row?.1.value()).map_err(unreadable)?));
+    }
+    usize::try_from(count).map_err(unreadable)
+}
+
+fn write_one(transaction: &WriteTransaction, work: &Work) -> Result<(), redb::Error> {
+    match work {
+        Work::Entry(entry, applied_at) => {
+            let text = serde_json::to_vec(entry).map_err(unreadable)?;
+            transaction.open_table(ENTRIES)?.insert(number(entry.id), text.as_slice())?;
+            transaction.open_table(APPLIED)?.insert(number(entry.id), applied_at)?;
+        }
+        Work::Cancel(cancel) => {
+            let text = serde_json::to_vec(cancel).map_err(unreadable)?;
+            let key = (number(cancel.entry), cancel.source.as_str());
+            transaction.open_table(CANCELS)?.insert(key, text.as_slice())?;
+        }
+        Work::Bitten(id, at) => {
+            transaction.open_table(FIRST_REFUSED)?.insert(number(*id), at)?;
+        }
+        Work::Forget(ids) => {
+            for id in ids.iter().copied().map(number) {
+                transaction.open_table(ENTRIES)?.remove(id)?;
+                transaction.open_table(APPLIED)?.remove(id)?;
+                transaction.open_table(FIRST_REFUSED)?.remove(id)?;
+                let next = id.saturating_add(1);
+                transaction.open_table(CANCELS)?.retain_in((id, "")..(next, ""), |_, _| false)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn stored(database: &Database, text: &[u8]) -> Result<Stored, redb::Error> {
+    let entry: Entry = serde_json::from_slice(text).map_err(unreadable)?;
+    let (id, tables) = (number(entry.id), database.begin_read()?);
+    let cancel = tables.open_table(CANCELS)?.get((id, entry.source.as_str()))?;
+    let cancel = cancel.map(|text| serde_json::from_slice(text.value()).map_err(unreadable)).transpose()?;
+    let at = |table| -> Result<_, redb::Error> { Ok(tables.open_table(table)?.get(id)?.map(|at| at.value())) };
+    Ok(Stored { applied_at: at(APPLIED)?, first_refused_at: at(FIRST_REFUSED)?, cancel, entry: Arc::new(entry) })
+}
+
+fn number(id: EntryId) -> u128 {
+    u128::from_be_bytes(id.0)
+}
+
+/// What is stored is not what we write; in our own words, because those of parsers may quote it.
+fn unreadable(why: impl core::fmt::Display) -> redb::Error {
+    StorageError::Corrupted(why.to_string()).into()
+}

@@ -1,0 +1,83 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::decision::revocation::Target;
+use crate::edge::revocations::entry::ADMIN;
+
+fn entry(number: u8) -> Arc<Entry> {
+    let now = clock::millis();
+    Arc::new(Entry {
+        id: EntryId([number; 16]),
+        source: ADMIN.to_owned(),
+        target: Target::Issuer { issuer: format!("https://as-{number}.test") },
+        not_issued_after: None,
+        expires_at: None,
+        reported_at: now,
+        asked_at: now,
+        asked_by: "soc".to_owned(),
+        reason: "an exercise".to_owned(),
+        case: None,
+    })
+}
+
+fn cancel(number: u8) -> Cancel {
+    let Entry { id, source, asked_at, asked_by, reason, case, .. } = entry(number).as_ref().clone();
+    Cancel { entry: id, source, asked_at, asked_by, reason, case }
+}
+
+fn opened(file: Option<&Path>) -> Revocations {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    Revocations::open(Arc::new(RevocationList::new([])), file, metrics).unwrap()
+}
+
+#[tokio::test]
+async fn who_sends_on_is_told_of_what_was_asked_once() {
+    let revocations = opened(None);
+    let (publisher, mut told) = mpsc::unbounded_channel();
+    assert!(revocations.publish_to(publisher.clone()) && !revocations.publish_to(publisher), "there is one");
+    let one = entry(1);
+    for _ in 0..2 {
+        let (_, stored) = revocations.take(&[Arc::clone(&one)], clock::millis()).await;
+        stored.unwrap();
+        revocations.cancel(cancel(1)).await.unwrap();
+    }
+    assert_eq!(*told.recv().await.unwrap(), Record::Entry(one.as_ref().clone()));
+    assert!(matches!(told.recv().await.unwrap().as_ref(), Record::Cancel(cancel) if cancel.entry == one.id));
+    assert!(told.try_recv().is_err(), "the second time was no news");
+    // What others brought is not sent back to them.
+    revocations.book().apply(&Record::Entry(entry(2).as_ref().clone()), clock::millis());
+    assert!(told.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_first_refused_use_is_kept_and_told_over_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("journal");
+    let one = entry(1);
+    let first = {
+        let revocations = opened(Some(&file));
+        revocations.take(&[Arc::clone(&one)], clock::millis()).await.1.unwrap();
+        let refused = revocations.refused();
+        let told = async {
+            refused.note(one.id);
+            loop {
+                let first = revocations.find(one.id).await.unwrap().unwrap().stored.first_refused_at;
+                if first.is_some() {
+                    break first;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let first = tokio::select! {
+            () = revocations.follow() => None,
+            first = told => first,
+        };
+        assert!(first.is_some());
+        assert!(revocations.status().contains("1 in force; journal: stored"), "{}", revocations.status());
+        revocations.close().await;
+        first
+    };
+    let revocations = opened(Some(&file));
+    assert!(!revocations.book().has_bitten(one.id), "it was not the first time");
+    assert_eq!(revocations.find(one.id).await.unwrap().unwrap().stored.first_refused_at, first);
+}
