@@ -54,7 +54,7 @@
 //! | `decision/facts.rs` | is the request well formed and unambiguous? | `RequestFacts` |
 //! | `decision/route.rs` | which operation of which API is meant? | `Route` |
 //! | `decision/credential.rs` | which one credential is presented? | `PresentedCredential` |
-//! | `decision/token/mod.rs` | did a trusted issuer sign it, and is it for us now? | `SignedToken`, then `VerifiedToken` |
+//! | `decision/token/mod.rs` | did a trusted issuer sign it, and is it for us now? | `IssuedToken`, then `VerifiedToken` |
 //! | `decision/client.rs` | is the client registered? | |
 //! | `decision/certificate/mod.rs` | which certificate has the sender? | `PeerCertificate` |
 //! | `decision/binding/mod.rs` | did the sender show every key that the token names? | `BoundSender`, then `ProvenSender` |

@@ -128,6 +128,7 @@ fn api(
         leniency,
         sensitivity: written.sensitivity.into(),
         proof: written.proof.into(),
+        introspection: None,
         nonces: match written.nonces {
             None => context.surroundings.fapi2,
             Some(nonces) => nonces == raw::Nonces::Required,

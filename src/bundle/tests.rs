@@ -24,7 +24,7 @@ use super::*;
 use crate::decision::certificate::{KnownCertificates, Leaf};
 use crate::decision::jose::algorithm::AlgorithmSet;
 use crate::decision::policy::Evaluation;
-use crate::decision::token::{IssuerRules, KnownTokens, SignedToken, TokenType};
+use crate::decision::token::{IssuedToken, IssuerRules, KnownTokens, TokenType};
 use crate::problem::Severity;
 
 /// 2026-12-01, 00:00 UTC.
@@ -177,11 +177,11 @@ impl KnownCertificates for Forgetful {
 }
 
 impl KnownTokens for Forgetful {
-    fn find(&self, _: &[u8; 32]) -> Option<Arc<SignedToken>> {
+    fn find(&self, _: &[u8; 32]) -> Option<Arc<IssuedToken>> {
         None
     }
 
-    fn keep(&self, _: &[u8; 32], _: &Arc<SignedToken>) {}
+    fn keep(&self, _: &[u8; 32], _: &Arc<IssuedToken>) {}
 }
 
 fn load_in(files: &Files, change: impl FnOnce(&mut Surroundings<'_>)) -> Result<(Bundle, Vec<Problem>), Vec<Problem>> {

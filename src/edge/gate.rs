@@ -16,6 +16,7 @@ use crate::decision::denial::Denial;
 use crate::decision::facts::RequestFacts;
 use crate::decision::snapshot::Snapshot;
 use crate::decision::{Decision, Examined, Verdict, examine};
+use crate::edge::introspection::{Introspect, Nobody};
 use crate::edge::jwks::Wanted;
 use crate::edge::reply::CheckResponse;
 use crate::edge::spent::Spent;
@@ -50,13 +51,15 @@ pub struct Gate {
 pub struct Partners {
     /// The memory of spent proofs.
     pub spent: Spent,
+    /// Who asks issuers about tokens.
+    pub introspection: Arc<dyn Introspect>,
 }
 
 impl Partners {
     /// Those of a process that is on its own: proofs are remembered here, and nobody else is asked.
     #[must_use]
     pub fn alone(spent: Arc<Memory>) -> Self {
-        Self { spent: Spent::Memory(spent) }
+        Self { spent: Spent::Memory(spent), introspection: Arc::new(Nobody) }
     }
 }
 
@@ -144,6 +147,10 @@ pub async fn judge(
         Err(denial) => return Decision::refuse(denial),
     };
     let mut examined = examine(snapshot, &facts, now);
+    if let Examined::Asks(asking) = examined {
+        let answer = partners.introspection.introspect(asking.ask(), now).await;
+        examined = asking.answered(answer);
+    }
     if let Examined::Needs(unsettled) = examined {
         let spending = partners.spent.spend(unsettled.spend(), now).await;
         examined = unsettled.settle(spending);
@@ -151,8 +158,8 @@ pub async fn judge(
     let mut decision = match examined {
         Examined::Ended(decision) => *decision,
         Examined::Proven(proven) => proven.conclude(),
-        // A settled proof is not asked for again; if it were, nothing would be proven.
-        Examined::Needs(_) => Decision::refuse(Denial::FaultInternal),
+        // What was answered and settled is not asked for again; if it were, nothing would be proven.
+        Examined::Asks(_) | Examined::Needs(_) => Decision::refuse(Denial::FaultInternal),
     };
     decision.findings.request_id = facts.request_id().map(str::to_owned);
     decision

@@ -11,6 +11,7 @@ pub mod files;
 pub mod frame;
 pub mod gate;
 pub mod health;
+pub mod introspection;
 pub mod jwks;
 pub mod keeper;
 pub mod known;
