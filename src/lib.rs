@@ -76,7 +76,8 @@
 //!   `docs/denials.md`; a caller reads one text per class.
 //! - No token, proof, certificate or key is in a log, a metric, an answer, a `Debug` output or a panic message.
 //! - A client is (issuer, client id) everywhere: an id is unique only within its issuer.
-//! - `aws_lc_rs::signature` is named in `decision/jose/key.rs` alone, the wall clock in `edge/clock.rs` alone.
+//! - `aws_lc_rs::signature` is named in `decision/jose/key.rs`, which verifies, and `edge/introspection/assertion.rs`, which signs; the
+//!   wall clock in `edge/clock.rs` alone.
 //!
 //! `tests/tidy.rs` holds them, as far as the text of the source shows them; `tests/protocol.rs` holds the wire.
 //!

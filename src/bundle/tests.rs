@@ -10,6 +10,7 @@
 
 mod damage;
 mod example;
+mod introspection;
 mod policy_files;
 mod reach;
 mod remembered;
@@ -18,7 +19,7 @@ mod slices;
 mod slips;
 mod yaml_files;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::*;
 use crate::decision::certificate::{KnownCertificates, Leaf};
@@ -162,7 +163,9 @@ fn issuers() -> Vec<IssuerRules> {
 }
 
 fn surroundings(issuers: &[IssuerRules]) -> Surroundings<'_> {
-    Surroundings { issuers, fapi2: false, certificates: true, evaluation: Evaluation::Indexed, now: NOW }
+    static ASKED: LazyLock<[String; 1]> = LazyLock::new(|| ["https://as.test".to_owned()]);
+    let asked = &*ASKED;
+    Surroundings { issuers, asked, fapi2: false, certificates: true, evaluation: Evaluation::Indexed, now: NOW }
 }
 
 /// Every token is verified, and every certificate read, each time.

@@ -8,6 +8,7 @@
 //! everything that no single value shows. The second needs the first to be clean.
 
 mod certificate;
+mod introspection;
 mod issuers;
 mod listeners;
 mod naming;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 pub use self::certificate::Certificate;
+pub use self::introspection::{AssertionAlgorithm, ClientAuth, Introspection, PrivateKeyJwt};
 pub use self::issuers::{Issuer, KeySource};
 pub use self::listeners::{CheckListener, ListenAddress, Listeners};
 pub use self::reference::reference;
@@ -105,11 +107,14 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
     let mut bundle = written.bundle;
     bundle.directory = findings.path(node.key("bundle").key("directory"), &bundle.directory);
     upstream::check(&written.upstream.identity_headers, node.key("upstream").key("identity_headers"), findings);
+    let in_flight = written.limits.in_flight;
+    let issuers = issuers::settle(written.issuers, node.key("issuers"), written.profile, in_flight, findings);
+    introspection::check_waiting(&issuers, in_flight, node.key("issuers"), findings);
     Config {
         listeners: listeners::settle(written.listeners, node.key("listeners"), findings),
         bundle,
         profile: written.profile,
-        issuers: issuers::settle(written.issuers, node.key("issuers"), written.profile, findings),
+        issuers,
         jwks,
         certificate: certificate::settle(written.certificate, node.key("certificate"), findings),
         proofs: settle_proofs(written.proofs, node.key("proofs"), written.profile, findings),

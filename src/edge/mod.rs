@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod connection;
+pub mod discovery;
 pub mod door;
 pub mod fetch;
 pub mod files;

@@ -61,12 +61,9 @@ pub enum Outcome {
 pub struct NotAnAnswer;
 
 impl<'w> Ask<'w> {
-    pub(in crate::decision) fn new(
-        token: &'w [u8],
-        hash: [u8; 32],
-        rules: &Arc<IssuerRules>,
-        verified: Option<Arc<IssuedToken>>,
-    ) -> Self {
+    /// About this token with this SHA-256, by these rules; `verified` is the token, if it was verified here.
+    #[must_use]
+    pub fn new(token: &'w [u8], hash: [u8; 32], rules: &Arc<IssuerRules>, verified: Option<Arc<IssuedToken>>) -> Self {
         Self { token, reader: AnswerReader { rules: Arc::clone(rules), hash, verified } }
     }
 
