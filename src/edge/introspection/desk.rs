@@ -56,11 +56,16 @@ impl Desk {
             self.metrics.asked(&place.issuer, Asked::Remembered);
             return Some(answer);
         }
+        let over_budget = || self.metrics.asked(&place.issuer, Asked::OverBudget);
+        // Held until the answer is here, or nobody waits for it any more.
+        let Ok(_waiting) = place.waiting.try_acquire() else {
+            over_budget();
+            return None;
+        };
         let (reply, answer) = oneshot::channel();
         let question = Question { key, token: ask.token().into(), reader: ask.reader().clone(), reply };
-        let place_to_wait = place.waiting.try_acquire();
-        if place_to_wait.is_err() || self.questions.try_send(question).is_err() {
-            self.metrics.asked(&place.issuer, Asked::OverBudget);
+        if self.questions.try_send(question).is_err() {
+            over_budget();
             return None;
         }
         answer.await.ok().flatten()

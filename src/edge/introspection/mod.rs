@@ -62,8 +62,10 @@ impl Callers {
     /// # Errors
     /// Every file that cannot be read, or does not hold what it should.
     pub fn open(config: &Arc<Config>) -> Result<Self, Vec<Problem>> {
-        let ca = config.jwks.ca_file.as_deref().map(|path| files::read(path, files::FILE_BYTES)).transpose();
-        let ca = ca.map_err(|problem| vec![problem])?.map(Arc::<[u8]>::from);
+        let read = |path: &PathBuf| {
+            files::read(path, files::FILE_BYTES).map_err(|problem| vec![config.where_named(path, problem)])
+        };
+        let ca = config.jwks.ca_file.as_ref().map(read).transpose()?.map(Arc::<[u8]>::from);
         let (mut all, mut problems) = (Vec::new(), Vec::new());
         for issuer in &config.issuers {
             let Some(rules) = &issuer.introspection else { continue };

@@ -35,6 +35,11 @@ async fn in_04_a_stampede_of_one_token_is_one_call() {
         // Another token is another question.
         office.ask("another token").await.unwrap();
         assert_eq!(server.calls(), 2);
+        let metrics = office.metrics.text();
+        for name in ["in_flight{", "duration_seconds_bucket{", "duration_seconds_count{"] {
+            let line = format!("keybound_introspection_{name}issuer=\"{ISSUER}\"");
+            assert!(metrics.contains(&line), "{line} in {metrics}");
+        }
     })
     .await;
 }
