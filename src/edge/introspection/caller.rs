@@ -22,6 +22,9 @@ use crate::edge::files::{self, Seen, whole};
 use crate::edge::{clock, discovery, fetch};
 use crate::problem::Problem;
 
+/// How long a connection may wait for its next call: Node closes one after five seconds, and a call that meets the end of its connection is
+/// lost.
+const IDLE: Duration = Duration::from_secs(4);
 /// A client secret, at most.
 const SECRET_BYTES: u64 = 4 * 1024;
 
@@ -160,7 +163,7 @@ impl Line {
         let timeout = Duration::from_millis(rules.timeout_milliseconds);
         let builder =
             fetch::guarded(ca).map_err(|why| broken(&why, "give PEM certificates of CAs in `jwks.ca_file`"))?;
-        let mut builder = builder.connect_timeout(timeout).timeout(timeout);
+        let mut builder = builder.connect_timeout(timeout).timeout(timeout).pool_idle_timeout(IDLE);
         if let ClientAuth::Tls { .. } = rules.auth {
             let pem: Vec<u8> = files.0.iter().flat_map(|(_, content)| [content, &b"\n"[..]].concat()).collect();
             // Its words may quote the file.
