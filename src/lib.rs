@@ -10,6 +10,7 @@
 //!              edge/ (sockets, files, clock, tasks)                decision/ (pure, synchronous, total)
 //!   Envoy ───► listen ─► service ─► gate ─► wire ──────────────► facts ─► route ─► credential ─► token
 //!     ▲                              │                                                             │
+//!     │                              │                     issuers, asked ◄── Asks(token) ◄────────┤
 //!     │                              │         ┌── Needs(spend) ◄── binding ◄── certificate ◄── client
 //!     │                              ▼         ▼
 //!     │                     spent proofs: one atomic insert ──► settle ─► policy (Cedar) ─► Verdict
@@ -24,10 +25,11 @@
 //! 1. `edge/listen.rs` accepts, `edge/connection.rs` speaks HTTP/2 on the worker, `edge/service.rs` takes the call and `edge/frame.rs` its
 //!    one message, raw, so that no failure becomes a gRPC error, which a mesh may turn into an allow. A check over the bound on work in
 //!    flight is denied at once.
-//! 2. `edge/gate.rs` is the whole path minus the socket: bytes in, answer out, nothing in between that waits.
+//! 2. `edge/gate.rs` is the whole path minus the socket: bytes in, answer out. It waits for partners alone, and for most checks not at all.
 //! 3. `edge/wire.rs` reads the fields in place; `decision/facts.rs` refuses what is malformed, too large or can be read in two ways.
-//! 4. `decision/mod.rs` walks on one screen: route, credential, token, client, certificate, binding. It ends, or asks for one thing:
-//!    that the proof be spent. The gate spends it in `edge/spent/memory.rs` and hands the answer back.
+//! 4. `decision/mod.rs` walks on one screen: route, credential, token, client, certificate, binding. It ends, or asks for something: that
+//!    an issuer be asked about the token (`decision/asking.rs`), that the proof be spent. The gate has it done in `edge/introspection/desk.rs`
+//!    and `edge/spent/memory.rs`, and hands the answer back.
 //!    `edge/revocations` fills the list that `decision/revocation` looks in, from what was asked at the admin listener and is in its journal.
 //!    `edge/known.rs` remembers tokens whose signature was verified and certificates that were read: facts, never a verdict.
 //! 5. `decision/policy/mod.rs` asks Cedar, but only about the policies that `decision/policy/index.rs` finds: guardrails first, then
@@ -55,7 +57,7 @@
 //! | `decision/facts.rs` | is the request well formed and unambiguous? | `RequestFacts` |
 //! | `decision/route.rs` | which operation of which API is meant? | `Route` |
 //! | `decision/credential.rs` | which one credential is presented? | `PresentedCredential` |
-//! | `decision/token/mod.rs` | did a trusted issuer sign it, and is it for us now? | `SignedToken`, then `VerifiedToken` |
+//! | `decision/token/mod.rs` | does a trusted issuer vouch for it, and is it for us now? | `IssuedToken`, then `VerifiedToken` |
 //! | `decision/client.rs` | is the client registered? | |
 //! | `decision/certificate/mod.rs` | which certificate has the sender? | `PeerCertificate` |
 //! | `decision/revocation/mod.rs` | are token and certificate still good, and does the list know? | `LiveToken` |
@@ -78,7 +80,8 @@
 //!   `docs/denials.md`; a caller reads one text per class.
 //! - No token, proof, certificate or key is in a log, a metric, an answer, a `Debug` output or a panic message.
 //! - A client is (issuer, client id) everywhere: an id is unique only within its issuer.
-//! - `aws_lc_rs::signature` is named in `decision/jose/key.rs` alone, the wall clock in `edge/clock.rs` alone.
+//! - `aws_lc_rs::signature` is named in `decision/jose/key.rs`, which verifies, and `edge/introspection/assertion.rs`, which signs; the
+//!   wall clock in `edge/clock.rs` alone.
 //!
 //! `tests/tidy.rs` holds them, as far as the text of the source shows them; `tests/protocol.rs` holds the wire.
 //!

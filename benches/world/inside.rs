@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
 use keybound::config::Upstream;
 use keybound::decision::Decision;
-use keybound::decision::binding::{self, Bound, Sender, Spending};
+use keybound::decision::binding::{self, Bound, Occasion, Sender, Spending};
 use keybound::decision::facts::RequestFacts;
 use keybound::decision::policy::{Question, Subject};
 use keybound::decision::revocation::Revocations;
@@ -102,18 +102,10 @@ impl Inside {
         let rules = &snapshot.certificates;
         let leaves = snapshot.leaves.as_ref();
         let certificate = certificate::present(rules, None, &facts.certificate(), leaves, now).expect("a certificate");
-        let bound = binding::prove(&Sender {
-            facts: &facts,
-            route: &route,
-            credential: &credential,
-            token: &token,
-            certificate: certificate.as_ref(),
-            certificates: rules,
-            proofs: &snapshot.proofs,
-            nonces: &snapshot.nonces,
-            now,
-        });
-        let sender = match bound.expect("a bound sender") {
+        let (proofs, nonces) = (&*snapshot.proofs, &*snapshot.nonces);
+        let occasion = Occasion { facts: &facts, route: &route, credential: &credential, proofs, nonces, now };
+        let sender = Sender { occasion, token: &token, certificate: certificate.as_ref(), certificates: rules };
+        let sender = match binding::prove(&sender, None).expect("a bound sender") {
             Bound::Proven(sender) => sender,
             Bound::MustSpend(bound) => bound.settle(Spending::Fresh).expect("a proven sender"),
         };

@@ -25,7 +25,8 @@ fuzz_target!(|data: &[u8]| {
     let Ok(files) = Files::new(files.chain([(name.to_owned(), data.to_vec())])) else { return };
     let issuers = ["https://as.example.com", "https://partner-as.example.net"].map(rules);
     let evaluation = Evaluation::Indexed;
-    let surroundings = Surroundings { issuers: &issuers, fapi2: false, certificates: true, evaluation, now: NOW };
+    let surroundings =
+        Surroundings { issuers: &issuers, asked: &[], fapi2: false, certificates: true, evaluation, now: NOW };
     if let Err(problems) = load(&files, &surroundings) {
         assert!(!problems.is_empty(), "refused without a word");
         let lines = data.split(|byte| *byte == b'\n').count();

@@ -9,7 +9,7 @@ use super::files::APIS;
 use super::operations::Place;
 use super::surroundings::{Context, Surroundings};
 use super::words::{NAME_REMEDY, check_prose, check_unique, is_name};
-use super::{cedar, leniency, operations, raw};
+use super::{cedar, introspection, leniency, operations, raw};
 use crate::decision::denial::Class;
 use crate::decision::route::{Api, Inventory, Operation};
 use crate::decision::target::Origin;
@@ -128,6 +128,7 @@ fn api(
         leniency,
         sensitivity: written.sensitivity.into(),
         proof: written.proof.into(),
+        introspection: introspection::read(&written, node.key("introspection"), context.surroundings, findings),
         nonces: match written.nonces {
             None => context.surroundings.fapi2,
             Some(nonces) => nonces == raw::Nonces::Required,

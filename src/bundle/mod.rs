@@ -10,6 +10,7 @@ mod apis;
 mod cedar;
 mod clients;
 mod files;
+mod introspection;
 mod leniency;
 mod operations;
 mod raw;

@@ -43,6 +43,9 @@ pub(super) struct Api {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub audiences: Option<Vec<String>>,
+    /// Whether an issuer is asked about tokens (RFC 7662); if absent, nobody is, and opaque tokens are refused.
+    #[serde(default)]
+    pub introspection: Option<Introspection>,
     /// What every sender must prove.
     pub proof: Proof,
     /// Whether a DPoP proof must carry a nonce of ours (RFC 9449 §9). If absent: `off`, under profile fapi2 `required`.
@@ -71,6 +74,16 @@ pub(super) struct Api {
     /// Demands waived for one client each, until a day.
     #[serde(default)]
     pub exceptions: Vec<Exception>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Introspection {
+    /// The issuer that is asked, one of the API's, with `introspection` in `keybound.yaml`. No token is shown to another.
+    pub issuer: String,
+    /// Which tokens it is asked about.
+    #[serde(default)]
+    pub tokens: Introspected,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -184,6 +197,16 @@ impl From<Proof> for ProofDemand {
             Proof::None => Self::None,
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Introspected {
+    /// those that only it can read: all but three parts with a JSON header, which are JWTs and are verified here
+    #[default]
+    Opaque,
+    /// JWTs too, once they have been verified here; then it must be the API's only issuer
+    All,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

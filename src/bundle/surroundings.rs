@@ -11,6 +11,8 @@ use crate::decision::token::IssuerRules;
 pub struct Surroundings<'a> {
     /// The issuers of `keybound.yaml`.
     pub issuers: &'a [IssuerRules],
+    /// Those of them that can be asked about their tokens.
+    pub asked: &'a [String],
     /// Whether `profile: fapi2` is set: APIs ask for nonces unless they say otherwise.
     pub fapi2: bool,
     /// Whether `certificate.source` names one: without it no token can be bound to a certificate.

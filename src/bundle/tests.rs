@@ -11,6 +11,7 @@
 mod damage;
 mod example;
 mod forgetful;
+mod introspection;
 mod policy_files;
 mod reach;
 mod remembered;
@@ -18,6 +19,8 @@ mod schema_file;
 mod slices;
 mod slips;
 mod yaml_files;
+
+use std::sync::LazyLock;
 
 use super::*;
 use crate::decision::jose::algorithm::AlgorithmSet;
@@ -160,7 +163,9 @@ fn issuers() -> Vec<IssuerRules> {
 }
 
 fn surroundings(issuers: &[IssuerRules]) -> Surroundings<'_> {
-    Surroundings { issuers, fapi2: false, certificates: true, evaluation: Evaluation::Indexed, now: NOW }
+    static ASKED: LazyLock<[String; 1]> = LazyLock::new(|| ["https://as.test".to_owned()]);
+    let asked = &*ASKED;
+    Surroundings { issuers, asked, fapi2: false, certificates: true, evaluation: Evaluation::Indexed, now: NOW }
 }
 
 fn load_in(files: &Files, change: impl FnOnce(&mut Surroundings<'_>)) -> Result<(Bundle, Vec<Problem>), Vec<Problem>> {

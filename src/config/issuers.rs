@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::introspection::{self, Introspection};
 use super::sections::Profile;
 use super::url::{Url, WrongUrl, key_url};
 use super::{algorithms, raw};
@@ -18,6 +19,8 @@ pub struct Issuer {
     pub rules: Arc<IssuerRules>,
     /// Where its keys come from.
     pub keys: KeySource,
+    /// How it is asked about its tokens, if it is.
+    pub introspection: Option<Introspection>,
     /// Whether keybound is ready only when its keys are here.
     pub required: bool,
     /// Whether plain http to loopback is allowed; also for a URL that its metadata names.
@@ -33,14 +36,19 @@ pub enum KeySource {
     Url(Url),
     /// The issuer's metadata name it (RFC 8414 §3).
     Discovery,
+    /// It has none: it is asked about its tokens.
+    Nowhere,
 }
 
 pub(super) fn settle(
     written: Vec<raw::TrustedIssuer>,
     node: &Node,
     profile: Profile,
+    in_flight: usize,
     findings: &mut Findings,
 ) -> Vec<Issuer> {
+    let asked = written.iter().filter(|issuer| issuer.introspection.is_some()).count().saturating_mul(2);
+    let waiting = in_flight.checked_div(asked).unwrap_or_default();
     for (index, issuer) in written.iter().enumerate() {
         let node = node.item(index);
         if written.iter().take(index).any(|before| before.issuer == issuer.issuer) {
@@ -55,18 +63,26 @@ pub(super) fn settle(
         }
     }
     let items = written.into_iter().enumerate();
-    items.filter_map(|(index, issuer)| settle_issuer(issuer, node.item(index), profile, findings)).collect()
+    items.filter_map(|(index, issuer)| settle_issuer(issuer, node.item(index), profile, waiting, findings)).collect()
 }
 
 fn settle_issuer(
     written: raw::TrustedIssuer,
     node: &Node,
     profile: Profile,
+    waiting: usize,
     findings: &mut Findings,
 ) -> Option<Issuer> {
     check_issuer_url(&written, node.key("issuer"), findings);
     check_lifetime(&written, node, findings);
-    let keys = settle_keys(&written, node.key("keys"), findings)?;
+    let introspection = match &written.introspection {
+        None => None,
+        Some(section) => {
+            let node = node.key("introspection");
+            Some(introspection::settle(section, node, written.allow_loopback_http, waiting, findings)?)
+        }
+    };
+    let keys = settle_keys(&written, node, findings)?;
     let token_type = if written.legacy_jwt_type { TokenType::LegacyJwt } else { TokenType::AtJwt };
     let tokens = AlgorithmSet::TOKENS;
     let rules = IssuerRules {
@@ -83,6 +99,7 @@ fn settle_issuer(
     Some(Issuer {
         rules: Arc::new(rules),
         keys,
+        introspection,
         required: written.required,
         allow_loopback_http: written.allow_loopback_http,
     })
@@ -99,7 +116,7 @@ fn check_issuer_url(written: &raw::TrustedIssuer, node: &Node, findings: &mut Fi
     }
 }
 
-fn refuse_url(subject: &str, wrong: WrongUrl, node: &Node, findings: &mut Findings) {
+pub(super) fn refuse_url(subject: &str, wrong: WrongUrl, node: &Node, findings: &mut Findings) {
     let (what, remedy) = wrong.words();
     let what = format!("{subject} {what}");
     if wrong == WrongUrl::Credentials {
@@ -110,7 +127,9 @@ fn refuse_url(subject: &str, wrong: WrongUrl, node: &Node, findings: &mut Findin
 }
 
 fn settle_keys(issuer: &raw::TrustedIssuer, node: &Node, findings: &mut Findings) -> Option<KeySource> {
-    match (&issuer.keys.file, &issuer.keys.url, issuer.keys.discovery) {
+    let Some(keys) = &issuer.keys else { return without_keys(issuer, node, findings) };
+    let node = node.key("keys");
+    match (&keys.file, &keys.url, keys.discovery) {
         (Some(file), None, false) => Some(KeySource::File(findings.path(node.key("file"), file))),
         (None, Some(url), false) => key_url(url, issuer.allow_loopback_http)
             .map_err(|wrong| refuse_url("the URL of the keys", wrong, node.key("url"), findings))
@@ -124,6 +143,23 @@ fn settle_keys(issuer: &raw::TrustedIssuer, node: &Node, findings: &mut Findings
             None
         }
     }
+}
+
+/// Where nothing verifies a token's signature, the issuer must be asked.
+fn without_keys(issuer: &raw::TrustedIssuer, node: &Node, findings: &mut Findings) -> Option<KeySource> {
+    if issuer.introspection.is_none() {
+        let remedy = "write `keys`, exactly one of file, url and discovery, for JWTs; `introspection` for opaque tokens; or both";
+        findings.error(node.at, "`keys` is missing, and so is `introspection`", remedy);
+        return None;
+    }
+    if issuer.required {
+        findings.error(
+            node.key("required").at,
+            "there are no keys to wait for",
+            "leave `required` out, or write `keys`",
+        );
+    }
+    Some(KeySource::Nowhere)
 }
 
 /// A token that is stolen together with its `DPoP` key, or with proofs made ahead of time, is of use for as long as it

@@ -9,6 +9,7 @@
 
 mod admin;
 mod certificate;
+mod introspection;
 mod issuers;
 mod listeners;
 mod naming;
@@ -26,6 +27,7 @@ use serde_json::Value;
 
 pub use self::admin::{AdminCaller, AdminCredential, AdminListener};
 pub use self::certificate::{Certificate, Crls};
+pub use self::introspection::{AssertionAlgorithm, ClientAuth, Introspection, PrivateKeyJwt};
 pub use self::issuers::{Issuer, KeySource};
 pub use self::listeners::{CheckListener, ListenAddress, Listeners};
 pub use self::reference::reference;
@@ -123,11 +125,14 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
         listener.certificate_optional = bearers;
     }
     upstream::check(&written.upstream.identity_headers, node.key("upstream").key("identity_headers"), findings);
+    let in_flight = written.limits.in_flight;
+    let issuers = issuers::settle(written.issuers, node.key("issuers"), written.profile, in_flight, findings);
+    introspection::check_waiting(&issuers, in_flight, node.key("issuers"), findings);
     Config {
         listeners,
         bundle,
         profile: written.profile,
-        issuers: issuers::settle(written.issuers, node.key("issuers"), written.profile, findings),
+        issuers,
         jwks,
         certificate: certificate::settle(written.certificate, node.key("certificate"), findings),
         proofs: settle_proofs(written.proofs, node.key("proofs"), written.profile, findings),

@@ -13,6 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::introspection;
 use super::sections::{Bundle, Jwks, Limits, Log, Metadata, Permission, Profile, Revocations, Spent, Tls, Upstream};
 use crate::decision::jose::algorithm::Algorithm;
 pub(super) use certificate::{Certificate, ChainVerifiedBy, CrlDepth, Crls, Source, Unanswered, Xfcc};
@@ -155,8 +156,14 @@ pub(super) struct TrustedIssuer {
     /// The `iss` value, compared exactly: an https URL without query or fragment (RFC 8414 §2).
     pub issuer: String,
     /// Where its keys come from: exactly one of `file`, `url` and `discovery: true`. Of a JWK Set the public signature keys are
-    /// used, the others are told of. A key verifies tokens that name its `kid`, and tokens that name none.
-    pub keys: Keys,
+    /// used, the others are told of. A key verifies tokens that name its `kid`, and tokens that name none. May be absent where there
+    /// is `introspection`: then no JWT of this issuer is accepted.
+    #[serde(default)]
+    pub keys: Option<Keys>,
+    /// How it is asked about its tokens (RFC 7662), for APIs that say so; not at all if absent. The same rules hold as for fetching
+    /// keys: no redirects, no proxy, `jwks.ca_file` is trusted too.
+    #[serde(default)]
+    pub introspection: Option<introspection::Written>,
     /// Audiences that are ours: a token must name one (RFC 9068 §4). An API may only narrow them.
     #[schemars(length(min = 1))]
     pub audiences: Vec<String>,

@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+mod introspection;
+
 use super::*;
 use crate::decision::certificate::{CertificateSource, ChainTrust};
 use crate::decision::token::TokenType;
@@ -54,8 +56,7 @@ fn row(from: &str, refused: &str, what: &str, remedy: &str, allowed: &str) {
     assert_eq!(errors.len(), 1, "{refused}: {problems:#?}");
     let error = errors[0];
     assert_eq!(Some((error.place.line, error.place.column)), place, "{error}");
-    assert!(error.what.contains(what), "{error}");
-    assert!(error.remedy.contains(remedy), "{error}");
+    assert!(error.what.contains(what) && error.remedy.contains(remedy), "{error}");
     assert_taken(from, allowed);
 }
 

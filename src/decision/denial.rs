@@ -216,6 +216,8 @@ denials! {
         "The token is not valid yet, or was issued in the future"
     TokenLifetimeExceeded "token_lifetime_exceeded" Token 401 InvalidToken Yes
         "The token lives longer than the issuer or the API allows"
+    TokenInactive "token_inactive" Token 401 InvalidToken Never
+        "The issuer, asked about the token, does not say that it is active, or says of it what the token contradicts"
 
     TokenRevoked "token_revoked" Token 401 InvalidToken Never
         "The token is revoked: by itself, or by its subject, client, session, key or issuer, or by the key that it is bound to"
@@ -291,6 +293,8 @@ denials! {
         "A policy could not be evaluated"
     FaultKeysUnavailable "fault_keys_unavailable" Fault 503 None Never
         "The issuer's keys could not be had"
+    FaultIntrospectionUnavailable "fault_introspection_unavailable" Fault 503 None Never
+        "The issuer could not be asked about the token, or its answer was none"
     FaultBundleMissing "fault_bundle_missing" Fault 503 None Never
         "No bundle has been loaded yet"
     FaultRevocationsStale "fault_revocations_stale" Fault 503 None Never

@@ -16,6 +16,8 @@ pub const HEADERS: usize = 256;
 pub const HEADER_BYTES: usize = 256 * 1024;
 /// An access token. Tokens with many groups reach 8 KiB.
 pub const TOKEN_BYTES: usize = 16 * 1024;
+/// What an authorization server answers about a token (RFC 7662 §2.2): four times what the claims of the largest JWT can be.
+pub const INTROSPECTION_BYTES: usize = 64 * 1024;
 /// A DPoP proof: two RSA-8192 numbers and a long `htu` stay below this.
 pub const PROOF_BYTES: usize = 8 * 1024;
 /// Nesting of JSON in a token or a proof. Real ones have 3 or 4 levels.

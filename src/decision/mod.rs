@@ -1,9 +1,11 @@
 //! The judgement: pure, synchronous, total. It is told everything, the time too, and does no I/O.
 //!
-//! [`examine`] walks facts → route → credential → token → client → certificate → revocation → binding and ends, or asks for one thing: that the
-//! proof be spent. [`Unsettled::settle`] takes the answer, [`Proven::conclude`] asks policy. Each step consumes the evidence of the
-//! step before it, so none can be skipped. A relaxed denial is noted and the walk goes on with weaker evidence ([`leniency`]).
+//! [`examine`] walks facts → route → credential → token → client → certificate → revocation → binding and ends, or asks for something: that an
+//! issuer be asked about the token, and that the proof be spent. [`Asking::answered`] and [`Unsettled::settle`] take the answers,
+//! [`Proven::conclude`] asks policy. Each step consumes the evidence of the step before it, so none can be skipped. A relaxed denial is
+//! noted and the walk goes on with weaker evidence ([`leniency`]).
 
+mod asking;
 pub mod binding;
 pub mod cedar;
 pub mod certificate;
@@ -28,26 +30,31 @@ mod verdict;
 
 use std::sync::Arc;
 
+pub use asking::Asking;
 pub use verdict::{Decision, Findings, Identity, Refusal, Verdict};
 
-use binding::{Bound, BoundSender, ProvenSender, Sender, Spend, Spending};
+use asking::Ahead;
+use binding::{Bound, BoundSender, Occasion, ProofAhead, ProvenSender, Sender, Spend, Spending};
 use certificate::{CertificateDenial, PeerCertificate};
 use challenge::Challenger;
 use client::Registration;
 use credential::{PresentedCredential, Scheme};
 use denial::{Denial, OauthError};
 use facts::RequestFacts;
+use jose::Map;
 use leniency::Waiver;
 use policy::{Question, Refused, Subject};
-use revocation::LiveToken;
+use revocation::{LiveToken, Revoked};
 use route::Route;
 use snapshot::{Bundle, Snapshot};
-use token::VerifiedToken;
+use token::{IssuedToken, VerifiedToken};
 
 /// How far the walk got without outside help.
 pub enum Examined<'w> {
     /// It is over.
     Ended(Box<Decision>),
+    /// An issuer must be asked about the token first.
+    Asks(Box<Asking<'w>>),
     /// A proof must be spent first.
     Needs(Box<Unsettled<'w>>),
     /// The sender is proven; policy is next.
@@ -121,7 +128,7 @@ pub fn examine<'w>(snapshot: &'w Snapshot, facts: &'w RequestFacts<'w>, now: i64
 }
 
 impl<'w> Walk<'w> {
-    /// Credential, token, client, certificate, revocation, binding. A credential on a public operation is judged like any other: a bad
+    /// Credential and token, and the rest. A credential on a public operation is judged like any other: a bad
     /// one is not the same as none.
     fn sender(mut self) -> Examined<'w> {
         let credential = match credential::present(self.facts) {
@@ -130,10 +137,18 @@ impl<'w> Walk<'w> {
         };
         self.scheme = Some(credential.scheme());
         self.findings.stray_proof = credential.scheme() == Scheme::Bearer && !self.facts.dpop().is_empty();
-        let token = match self.token(&credential) {
-            Ok(token) => token,
-            Err(denial) => return self.without_principal(denial),
-        };
+        if self.cannot_be_read_here(&credential) {
+            return self.ask_first(credential);
+        }
+        match self.token(&credential) {
+            Ok(token) if self.wants_to_hear_of_jwts() => self.ask_too(credential, token),
+            Ok(token) => self.bearer_of(&credential, token, Ahead::default()),
+            Err(denial) => self.without_principal(denial),
+        }
+    }
+
+    /// Client, certificate, revocation, binding.
+    fn bearer_of(mut self, credential: &PresentedCredential<'w>, token: VerifiedToken, ahead: Ahead) -> Examined<'w> {
         let registration = match self.registration(&token) {
             Ok(registration) => registration,
             Err(denial) => match self.soften(denial) {
@@ -141,7 +156,7 @@ impl<'w> Walk<'w> {
                 Err(decision) => return Examined::Ended(decision),
             },
         };
-        let certificate = match self.certificate() {
+        let certificate = match ahead.certificate.unwrap_or_else(|| self.certificate()) {
             Ok(certificate) => certificate,
             Err(denial) => match self.soften(denial) {
                 Ok(()) => None,
@@ -151,13 +166,10 @@ impl<'w> Walk<'w> {
         let list = self.snapshot.revocations.as_ref();
         let token = match revocation::check(token, credential.token_hash(), certificate.as_ref(), list, self.now) {
             Ok(live) => live,
-            Err(revoked) => {
-                self.findings.revoked_by = revoked.entry;
-                return Examined::Ended(self.deny(revoked.denial));
-            }
+            Err(revoked) => return self.revoked(revoked),
         };
         let evidence = Evidence { token, registration, certificate };
-        match self.bind(&credential, &evidence) {
+        match self.bind(credential, &evidence, ahead.proof) {
             Ok(Bound::Proven(sender)) => {
                 Examined::Proven(Box::new(Proven { walk: self, sender: Some((evidence, sender)) }))
             }
@@ -169,21 +181,30 @@ impl<'w> Walk<'w> {
         }
     }
 
+    fn revoked(mut self, revoked: Revoked) -> Examined<'w> {
+        self.findings.revoked_by = revoked.entry;
+        Examined::Ended(self.deny(revoked.denial))
+    }
+
     fn token(&mut self, credential: &PresentedCredential<'_>) -> Result<VerifiedToken, Denial> {
-        let (signed, claims) = match token::verify(
+        match token::verify(
             credential.token(),
             credential.token_hash(),
             &self.snapshot.issuers,
             self.snapshot.tokens.as_ref(),
         ) {
-            Ok(verified) => verified,
+            Ok((issued, claims)) => self.accept(issued, claims),
             Err(refused) => {
                 self.findings.issuer = refused.issuer.map(str::to_owned);
-                return Err(refused.denial);
+                Err(refused.denial)
             }
-        };
-        self.findings.client = Some(Arc::clone(signed.client()));
-        let token = signed.accept(claims, self.route.api(), self.bundle.policies.claims(), self.now)?;
+        }
+    }
+
+    /// What changes while the token stays the same.
+    fn accept(&mut self, issued: Arc<IssuedToken>, just_read: Option<Map>) -> Result<VerifiedToken, Denial> {
+        self.findings.client = Some(Arc::clone(issued.client()));
+        let token = issued.accept(just_read, self.route.api(), self.bundle.policies.claims(), self.now)?;
         if token.lifetime_waived() {
             self.findings.waived.push(Waiver::TokenLifetime);
         }
@@ -207,18 +228,30 @@ impl<'w> Walk<'w> {
         })
     }
 
-    fn bind(&self, credential: &PresentedCredential<'w>, evidence: &Evidence<'w>) -> Result<Bound, Denial> {
-        binding::prove(&Sender {
-            facts: self.facts,
-            route: &self.route,
-            credential,
+    fn bind(
+        &self,
+        credential: &PresentedCredential<'w>,
+        evidence: &Evidence<'w>,
+        ahead: Option<ProofAhead>,
+    ) -> Result<Bound, Denial> {
+        let sender = Sender {
+            occasion: self.occasion(credential),
             token: evidence.token.token(),
             certificate: evidence.certificate.as_ref(),
             certificates: &self.snapshot.certificates,
+        };
+        binding::prove(&sender, ahead)
+    }
+
+    fn occasion<'s>(&'s self, credential: &'s PresentedCredential<'w>) -> Occasion<'s, 'w> {
+        Occasion {
+            facts: self.facts,
+            route: &self.route,
+            credential,
             proofs: &self.snapshot.proofs,
             nonces: &self.snapshot.nonces,
             now: self.now,
-        })
+        }
     }
 
     fn unproven(self, evidence: Evidence<'w>) -> Examined<'w> {

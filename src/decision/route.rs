@@ -26,6 +26,8 @@ pub struct Api {
     pub issuers: Vec<String>,
     /// Narrows the issuers' audiences, when given.
     pub audiences: Option<Vec<String>>,
+    /// Of which tokens an issuer is asked, and which issuer; nobody is asked if absent.
+    pub introspection: Option<Introspects>,
     /// Which proof it demands.
     pub proof: ProofDemand,
     /// Whether a proof must carry a nonce of ours (RFC 9449 §9).
@@ -40,6 +42,15 @@ pub struct Api {
     pub allow_method_override: bool,
     /// What can be done with it.
     pub operations: Vec<Operation>,
+}
+
+/// Of which tokens an issuer is asked (RFC 7662).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Introspects {
+    /// The one issuer that is asked: a token is never shown to another.
+    pub issuer: String,
+    /// Whether it is asked about JWTs too, once they have been verified here.
+    pub jwts_too: bool,
 }
 
 /// One thing that can be done with an API.

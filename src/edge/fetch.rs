@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Client, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Response, redirect};
 
 use crate::config::{self, Url};
 
@@ -26,17 +26,19 @@ const WHOLE: Duration = Duration::from_secs(10);
 /// # Errors
 /// `ca` holds no PEM certificates; says why.
 pub fn client(ca: Option<&[u8]>) -> Result<Client, String> {
-    let refused = |error: reqwest::Error| error.to_string();
-    let mut builder = Client::builder()
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .connect_timeout(CONNECT)
-        .timeout(WHOLE)
-        .dns_resolver(Arc::new(GuardedResolver));
-    if let Some(pem) = ca {
-        builder = builder.tls_certs_merge(Certificate::from_pem_bundle(pem).map_err(refused)?);
-    }
-    builder.build().map_err(refused)
+    guarded(ca)?.connect_timeout(CONNECT).timeout(WHOLE).build().map_err(|error| error.to_string())
+}
+
+/// The same before it has timeouts.
+///
+/// # Errors
+/// As above.
+pub fn guarded(ca: Option<&[u8]>) -> Result<ClientBuilder, String> {
+    let builder =
+        Client::builder().redirect(redirect::Policy::none()).no_proxy().dns_resolver(Arc::new(GuardedResolver));
+    let Some(pem) = ca else { return Ok(builder) };
+    let certificates = Certificate::from_pem_bundle(pem).map_err(|error| error.to_string())?;
+    Ok(builder.tls_certs_merge(certificates))
 }
 
 /// What is at a URL.
@@ -59,18 +61,27 @@ pub async fn list(client: &Client, url: Url) -> Result<Vec<u8>, String> {
 
 async fn read(client: &Client, url: Url, accept: &str, most: usize) -> Result<Vec<u8>, String> {
     let told = |error: reqwest::Error| causes(&error.without_url());
-    let mut answer = client.get(url).header("accept", accept).send().await.map_err(told)?;
+    let answer = client.get(url).header("accept", accept).send().await.map_err(told)?;
     if answer.status() != reqwest::StatusCode::OK {
         return Err(format!("status {}", answer.status().as_u16()));
     }
-    let mut document = Vec::new();
+    body(answer, most).await
+}
+
+/// The body of an answer, of so many bytes at most.
+///
+/// # Errors
+/// Says why it could not be had.
+pub async fn body(mut answer: Response, limit: usize) -> Result<Vec<u8>, String> {
+    let told = |error: reqwest::Error| causes(&error.without_url());
+    let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(told)? {
-        if document.len().saturating_add(chunk.len()) > most {
-            return Err(format!("more than {most} bytes"));
+        if body.len().saturating_add(chunk.len()) > limit {
+            return Err(format!("more than {limit} bytes"));
         }
-        document.extend_from_slice(&chunk);
+        body.extend_from_slice(&chunk);
     }
-    Ok(document)
+    Ok(body)
 }
 
 /// A URL as logs may have it: what grants access stands in front of the host or in the query.

@@ -16,6 +16,7 @@ use crate::decision::denial::Denial;
 use crate::decision::facts::RequestFacts;
 use crate::decision::snapshot::Snapshot;
 use crate::decision::{Decision, Examined, Verdict, examine};
+use crate::edge::introspection::{Introspect, Nobody};
 use crate::edge::jwks::Wanted;
 use crate::edge::reply::CheckResponse;
 use crate::edge::revocations::refused::Refused;
@@ -53,13 +54,15 @@ pub struct Partners {
     pub spent: Spent,
     /// Who is told by which revocation something was refused.
     pub refused: Refused,
+    /// Who asks issuers about tokens.
+    pub introspection: Arc<dyn Introspect>,
 }
 
 impl Partners {
     /// Those of a process that is on its own: proofs are remembered here, and nobody else is asked.
     #[must_use]
     pub fn alone(spent: Arc<Memory>) -> Self {
-        Self { spent: Spent::Memory(spent), refused: Refused::default() }
+        Self { spent: Spent::Memory(spent), introspection: Arc::new(Nobody), refused: Refused::default() }
     }
 }
 
@@ -150,6 +153,10 @@ pub async fn judge(
         Err(denial) => return Decision::refuse(denial),
     };
     let mut examined = examine(snapshot, &facts, now);
+    if let Examined::Asks(asking) = examined {
+        let answer = partners.introspection.introspect(asking.ask(), now).await;
+        examined = asking.answered(answer);
+    }
     if let Examined::Needs(unsettled) = examined {
         let spending = partners.spent.spend(unsettled.spend(), now).await;
         examined = unsettled.settle(spending);
@@ -157,8 +164,8 @@ pub async fn judge(
     let mut decision = match examined {
         Examined::Ended(decision) => *decision,
         Examined::Proven(proven) => proven.conclude(),
-        // A settled proof is not asked for again; if it were, nothing would be proven.
-        Examined::Needs(_) => Decision::refuse(Denial::FaultInternal),
+        // What was answered and settled is not asked for again; if it were, nothing would be proven.
+        Examined::Asks(_) | Examined::Needs(_) => Decision::refuse(Denial::FaultInternal),
     };
     decision.findings.request_id = facts.request_id().map(str::to_owned);
     decision

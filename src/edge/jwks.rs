@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::config::{self, Config, Jwks, KeySource, Url};
 use crate::decision::token::{KeyRemark, Keyring, KeysRefused, RemarkKind};
 use crate::edge::files::{self, whole};
-use crate::edge::{clock, fetch, material};
+use crate::edge::{clock, discovery, fetch, material};
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
 
@@ -90,7 +90,7 @@ impl Feeds {
         let untried = Arc::new(AtomicUsize::new(0));
         let feed = |issuer: &config::Issuer| {
             let (discovery, url) = match &issuer.keys {
-                KeySource::File(_) => return None,
+                KeySource::File(_) | KeySource::Nowhere => return None,
                 KeySource::Url(url) => (false, Some(url.clone())),
                 KeySource::Discovery => (true, None),
             };
@@ -230,7 +230,10 @@ impl Feed {
     async fn fetch(&self, client: &Client) -> Result<(Arc<Keyring>, Vec<u8>), NoKeys> {
         let url = match (&self.url, self.discovery) {
             (Some(url), _) => url.clone(),
-            (None, true) => self.discover(client).await.map_err(NoKeys::Unknown)?,
+            (None, true) => {
+                let found = discovery::discover(client, &self.issuer, self.allow_loopback_http, &["/jwks_uri"]).await;
+                found.map_err(NoKeys::Unknown)?
+            }
             (None, false) => return Err(NoKeys::Unknown("there is no URL".to_owned())),
         };
         let document = fetch::document(client, url).await.map_err(NoKeys::Unknown)?;
@@ -239,29 +242,6 @@ impl Feed {
             Err(refused @ KeysRefused::NoneUsable(_)) => Err(NoKeys::Withdrawn(refused.to_string())),
             Err(refused) => Err(NoKeys::Unknown(material::refusal(&document, &refused).what)),
         }
-    }
-
-    /// The `jwks_uri` of a document whose `issuer` is exactly the configured one (RFC 8414 §3.3).
-    async fn discover(&self, client: &Client) -> Result<Url, String> {
-        let mut why = Vec::new();
-        for url in discovery_urls(&self.issuer) {
-            let url = config::key_url(&url, self.allow_loopback_http).map_err(|wrong| wrong.words().0.to_owned())?;
-            match fetch::document(client, url).await {
-                Ok(document) => return self.jwks_uri(&document),
-                Err(error) => why.push(error),
-            }
-        }
-        Err(format!("discovery: {}", why.join("; ")))
-    }
-
-    fn jwks_uri(&self, document: &[u8]) -> Result<Url, String> {
-        let document: Value =
-            serde_json::from_slice(document).map_err(|_| "the discovery document is no JSON".to_owned())?;
-        if document.get("issuer").and_then(Value::as_str) != Some(&self.issuer) {
-            return Err("the discovery document is another issuer's".to_owned());
-        }
-        let uri = document.get("jwks_uri").and_then(Value::as_str).ok_or("the discovery document has no jwks_uri")?;
-        config::key_url(uri, self.allow_loopback_http).map_err(|wrong| format!("jwks_uri {}", wrong.words().0))
     }
 
     /// What was withdrawn must not come back with the next start.
@@ -330,18 +310,6 @@ fn cache_path(directory: &Path, issuer: &str) -> PathBuf {
     directory.join(format!("{name}.json"))
 }
 
-/// OpenID Connect appends the well-known path; RFC 8414 §3.1 inserts its own between host and path.
-fn discovery_urls(issuer: &str) -> Vec<String> {
-    let trimmed = issuer.strip_suffix('/').unwrap_or(issuer);
-    let mut urls = vec![format!("{trimmed}/.well-known/openid-configuration")];
-    if let Ok(mut url) = Url::parse(trimmed) {
-        let path = if url.path() == "/" { String::new() } else { url.path().to_owned() };
-        url.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
-        urls.push(url.into());
-    }
-    urls
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -359,24 +327,5 @@ mod tests {
         let kept = without(document.as_bytes(), &secrets(&ring)).unwrap();
         assert_eq!(kept, serde_json::json!({"keys": [ed("a"), ed("c")]}));
         assert_eq!(Keyring::parse(kept.to_string().as_bytes()).ok().unwrap().len(), ring.len());
-    }
-
-    #[test]
-    fn both_well_known_places_are_tried() {
-        assert_eq!(
-            discovery_urls("https://as.test/tenant"),
-            [
-                "https://as.test/tenant/.well-known/openid-configuration",
-                "https://as.test/.well-known/oauth-authorization-server/tenant",
-            ]
-        );
-        assert_eq!(
-            discovery_urls("https://as.test"),
-            [
-                "https://as.test/.well-known/openid-configuration",
-                "https://as.test/.well-known/oauth-authorization-server"
-            ]
-        );
-        assert_eq!(discovery_urls("https://as.test/"), discovery_urls("https://as.test"));
     }
 }

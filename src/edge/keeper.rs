@@ -117,7 +117,12 @@ impl Keeper {
     pub fn snapshot(&self) -> Snapshot {
         let issuer = |issuer: &config::Issuer| Issuer {
             rules: Arc::clone(&issuer.rules),
-            keys: self.keys.get(&issuer.rules.issuer).cloned(),
+            keys: match issuer.keys {
+                KeySource::Nowhere => Some(Arc::new(Keyring::without_keys())),
+                KeySource::File(_) | KeySource::Url(_) | KeySource::Discovery => {
+                    self.keys.get(&issuer.rules.issuer).cloned()
+                }
+            },
         };
         Snapshot {
             issuers: Issuers::new(self.config.issuers.iter().map(issuer)),

@@ -11,7 +11,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use crate::decision::certificate::{KnownCertificates, Leaf};
-use crate::decision::token::{KnownTokens, SignedToken};
+use crate::decision::token::{IssuedToken, KnownTokens};
 
 /// What an entry takes beside its content: its place in the cache, its hash, the size classes of the allocator.
 const ENTRY_BYTES: usize = 256;
@@ -25,7 +25,7 @@ const PART: u64 = 8;
 
 /// Verified tokens, by SHA-256 of their text.
 pub struct Tokens {
-    signed: Cache<[u8; 32], Arc<SignedToken>, Weight, RandomState>,
+    signed: Cache<[u8; 32], Arc<IssuedToken>, Weight, RandomState>,
     busy: Mutex<Busy>,
 }
 
@@ -36,8 +36,8 @@ pub struct Leaves(Cache<Box<[u8]>, Arc<Leaf>, Weight, RandomState>);
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<[u8; 32], Arc<SignedToken>> for Weight {
-    fn weight(&self, _: &[u8; 32], token: &Arc<SignedToken>) -> u64 {
+impl Weighter<[u8; 32], Arc<IssuedToken>> for Weight {
+    fn weight(&self, _: &[u8; 32], token: &Arc<IssuedToken>) -> u64 {
         wide(token.bytes().saturating_add(ENTRY_BYTES))
     }
 }
@@ -55,13 +55,13 @@ fn wide(bytes: usize) -> u64 {
 /// Tokens that keep what policies are told of them, the oldest first. They were seen twice at least, so that a flood of what is seen
 /// once is not among them.
 struct Busy {
-    tokens: VecDeque<Arc<SignedToken>>,
+    tokens: VecDeque<Arc<IssuedToken>>,
     bytes: u64,
     room: u64,
 }
 
 impl Busy {
-    fn push(&mut self, token: Arc<SignedToken>) {
+    fn push(&mut self, token: Arc<IssuedToken>) {
         self.bytes = self.bytes.saturating_add(told_bytes(&token));
         self.tokens.push_back(token);
         while self.bytes > self.room {
@@ -73,7 +73,7 @@ impl Busy {
 }
 
 /// Also those that the cache has forgotten are held here.
-fn told_bytes(token: &SignedToken) -> u64 {
+fn told_bytes(token: &IssuedToken) -> u64 {
     wide(token.told_bytes().saturating_add(token.bytes()))
 }
 
@@ -91,7 +91,7 @@ pub fn memories(mebibytes: u64) -> (Arc<Tokens>, Arc<Leaves>) {
 }
 
 impl KnownTokens for Tokens {
-    fn find(&self, hash: &[u8; 32]) -> Option<Arc<SignedToken>> {
+    fn find(&self, hash: &[u8; 32]) -> Option<Arc<IssuedToken>> {
         let token = self.signed.get(hash)?;
         if token.keep_told() {
             self.busy.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&token));
@@ -99,7 +99,7 @@ impl KnownTokens for Tokens {
         Some(token)
     }
 
-    fn keep(&self, hash: &[u8; 32], token: &Arc<SignedToken>) {
+    fn keep(&self, hash: &[u8; 32], token: &Arc<IssuedToken>) {
         self.signed.insert(*hash, Arc::clone(token));
     }
 }

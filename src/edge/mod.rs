@@ -1,16 +1,18 @@
 //! Everything that touches the outside: sockets, files, the clock, tasks. It decides nothing.
 //!
-//! A check comes in through [`listen`], [`connection`] and [`service`], is judged in [`gate`] (bytes in, answer out, nothing in between
-//! that waits), and leaves through [`reply`]. [`keeper`] publishes what decisions read; [`health`] says whether to ask at all.
+//! A check comes in through [`listen`], [`connection`] and [`service`], is judged in [`gate`] (bytes in, answer out; it waits for partners
+//! alone), and leaves through [`reply`]. [`keeper`] publishes what decisions read; [`health`] says whether to ask at all.
 
 pub mod clock;
 pub mod connection;
+pub mod discovery;
 pub mod door;
 pub mod fetch;
 pub mod files;
 pub mod frame;
 pub mod gate;
 pub mod health;
+pub mod introspection;
 pub mod jwks;
 pub mod keeper;
 pub mod known;

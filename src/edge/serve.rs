@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::future::{join_all, select_all};
+use futures_util::future::{SelectAll, join_all, select_all};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
@@ -19,6 +19,7 @@ use crate::decision::snapshot::Snapshot;
 use crate::edge::door::Door;
 use crate::edge::gate::{Gate, Partners};
 use crate::edge::health::Health;
+use crate::edge::introspection::{Callers, Desk};
 use crate::edge::jwks::Feeds;
 use crate::edge::keeper::{ADMIN, Keeper};
 use crate::edge::listen::{Accepted, BACKLOG, Listener, Worker};
@@ -78,13 +79,19 @@ pub enum Ended {
 ///
 /// # Errors
 /// [`Ended`], unless it was a signal.
-pub fn serve(file: &Path, config: Arc<Config>, keeper: Keeper, metrics: Arc<Metrics>) -> Result<(), Ended> {
+pub fn serve(
+    file: &Path,
+    config: Arc<Config>,
+    keeper: Keeper,
+    callers: Callers,
+    metrics: Arc<Metrics>,
+) -> Result<(), Ended> {
     quiet_panics();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (list, journal) = (keeper.revocations(), config.revocations.journal.as_deref());
     let revocations = Arc::new(Revocations::open(list, journal, Arc::clone(&metrics))?);
     let ended = runtime.block_on(async {
-        let ended = run(file, config, keeper, metrics, &revocations).await;
+        let ended = run(file, config, keeper, callers, metrics, &revocations).await;
         if tokio::time::timeout(LAST_WORDS, revocations.close()).await.is_err() {
             tracing::warn!("the journal of revocations was not closed: the next start looks it through");
         }
@@ -101,13 +108,15 @@ async fn run(
     file: &Path,
     config: Arc<Config>,
     mut keeper: Keeper,
+    callers: Callers,
     metrics: Arc<Metrics>,
     revocations: &Arc<Revocations>,
 ) -> Result<(), Ended> {
     let doors = doors(&config, &keeper)?;
     let feeds = keeper.take_feeds().ok_or(Ended::Task("the keys' feeds"))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(keeper.snapshot()));
-    let (gate, health) = judge(&config, &snapshot, &feeds, &metrics, revocations);
+    let (desk, clerk) = callers.start(&metrics);
+    let (gate, health) = judge(&config, &snapshot, &feeds, desk, &metrics, revocations);
     let (reporter, grpc_health) = tonic_health::server::health_reporter();
     // tonic-health says SERVING of itself before anybody knows.
     reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
@@ -135,6 +144,7 @@ async fn run(
         () = crl::follow(config.certificate.crls.as_ref(), &client, sender.clone(), Arc::clone(&metrics)) => Err(Ended::Task("the revocation lists' feed")),
         () = feeds.follow(sender, Arc::clone(&metrics)) => Err(Ended::Task("the keys' feeds")),
         () = keeper.keep(Arc::clone(&snapshot), Arc::clone(&metrics), Arc::clone(&reload), news) => Err(Ended::Task("the keeper of the snapshot")),
+        () = clerk.serve() => Err(Ended::Task("introspection")),
         () = health.report(reporter) => Err(Ended::Task("health")),
         _ = serve_plain("probes", probes, Arc::clone(&health).probes()) => Err(Ended::Task("the probes listener")),
         _ = serve_plain("public", public, public::routes(Arc::clone(&snapshot))) => Err(Ended::Task("the public listener")),
@@ -146,11 +156,16 @@ async fn run(
     }?;
     // Connections are told to go; what is in flight is answered.
     stop.send_replace(true);
+    until_answered(workers).await;
+    Ok(())
+}
+
+/// Waits for workers that end what is in flight.
+async fn until_answered(workers: SelectAll<oneshot::Receiver<()>>) {
     let (_, _, rest) = tokio::time::timeout(LAST_WORDS, workers).await.unwrap_or((Ok(()), 0, Vec::new()));
     if tokio::time::timeout(LAST_WORDS, join_all(rest)).await.is_err() {
         tracing::warn!("some checks were still in flight at the end");
     }
-    Ok(())
 }
 
 /// Accepts connections of every listener, for ever.
@@ -171,6 +186,7 @@ fn judge(
     config: &Config,
     snapshot: &Arc<ArcSwap<Snapshot>>,
     feeds: &Feeds,
+    desk: Arc<Desk>,
     metrics: &Arc<Metrics>,
     revocations: &Arc<Revocations>,
 ) -> (Arc<Gate>, Arc<Health>) {
@@ -188,7 +204,7 @@ fn judge(
     );
     let gate = Gate {
         snapshot: Arc::clone(snapshot),
-        partners: Partners { refused: revocations.refused(), ..Partners::alone(memory) },
+        partners: Partners { introspection: desk, refused: revocations.refused(), ..Partners::alone(memory) },
         clock: clock::now,
         upstream: config.upstream.clone(),
         deadline: Duration::from_millis(config.limits.deadline_milliseconds),

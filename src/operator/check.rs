@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::config::{self, Config};
+use crate::edge::introspection::Callers;
 use crate::edge::keeper::Keeper;
 use crate::problem::Problem;
 
@@ -15,6 +16,8 @@ pub struct Prepared {
     pub config: Arc<Config>,
     /// What it names.
     pub keeper: Keeper,
+    /// Who asks issuers about tokens.
+    pub callers: Callers,
     /// What weakens it.
     pub warnings: Vec<Problem>,
 }
@@ -48,14 +51,23 @@ pub fn prepare(path: &Path) -> Result<Prepared, Refused> {
         Refused { problems, unread: Some(format!("the bundle was not read: mend {name} first")) }
     })?;
     let config = Arc::new(config);
-    let keeper = Keeper::start(Arc::clone(&config)).map_err(|problems| {
-        let mut all = core::mem::take(&mut warnings);
-        all.extend(problems);
-        all
-    });
-    let (keeper, more) = keeper?;
-    warnings.extend(more);
-    Ok(Prepared { config, keeper, warnings })
+    let (keeper, callers) = (Keeper::start(Arc::clone(&config)), Callers::open(&config));
+    match (keeper, callers) {
+        (Ok((keeper, more)), Ok(callers)) => {
+            warnings.extend(more);
+            Ok(Prepared { config, keeper, callers, warnings })
+        }
+        (keeper, callers) => {
+            let more = keeper.map_or_else(core::convert::identity, |(_, warnings)| warnings);
+            for problem in more.into_iter().chain(callers.err().unwrap_or_default()) {
+                // A file that both read is told of once.
+                if !warnings.contains(&problem) {
+                    warnings.push(problem);
+                }
+            }
+            Err(warnings.into())
+        }
+    }
 }
 
 /// Says what is wrong, or that all is well.

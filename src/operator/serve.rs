@@ -35,7 +35,7 @@ pub fn run(path: &Path, err: &mut impl Write) -> io::Result<ExitCode> {
         }
     };
     let sockets = serve::socket_paths(&prepared.config);
-    let ended = serve::serve(path, prepared.config, prepared.keeper, metrics);
+    let ended = serve::serve(path, prepared.config, prepared.keeper, prepared.callers, metrics);
     for socket in sockets {
         if let Err(error) = std::fs::remove_file(&socket) {
             tracing::debug!(%error, "a socket file stays");

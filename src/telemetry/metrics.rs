@@ -1,5 +1,7 @@
 //! Counters and gauges, in OpenTelemetry's names; `/metrics` prints them in Prometheus' text format.
 
+use std::time::Duration;
+
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
@@ -22,6 +24,9 @@ pub struct Metrics {
     loads: Counter<u64>,
     spent: Gauge<u64>,
     revocations: Revocations,
+    introspections: Counter<u64>,
+    introspecting: Gauge<u64>,
+    introspection_seconds: Histogram<f64>,
 }
 
 /// What is told of revocations.
@@ -75,6 +80,8 @@ pub enum Loaded {
     Tls,
     /// The bearers of the admin listener's callers.
     Bearers,
+    /// What we are authenticated with to an issuer that is asked about tokens.
+    Credentials,
 }
 
 impl Loaded {
@@ -87,6 +94,43 @@ impl Loaded {
             Self::Nonces => "nonce_keys",
             Self::Tls => "listener_tls",
             Self::Bearers => "admin_bearers",
+            Self::Credentials => "introspection_credentials",
+        }
+    }
+}
+
+/// What became of a check's question about a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// An answer that still counts was there.
+    Remembered,
+    /// Somebody has asked already; the answer is theirs too.
+    Joined,
+    /// The issuer was called: the token is active.
+    Active,
+    /// It is not.
+    Inactive,
+    /// It is, and is no access token as it must be.
+    Refused,
+    /// The call failed, or its answer was none.
+    Failed,
+    /// The issuer was not called: it would have been one call, or one check that waits, too many.
+    OverBudget,
+    /// It was not called: the calls before have failed.
+    BackingOff,
+}
+
+impl Asked {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Remembered => "remembered",
+            Self::Joined => "joined",
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::OverBudget => "over_budget",
+            Self::BackingOff => "backing_off",
         }
     }
 }
@@ -143,6 +187,20 @@ impl Metrics {
                 .with_description("Spent proofs that are remembered")
                 .build(),
             revocations: Revocations::new(&meter),
+            introspections: meter
+                .u64_counter("keybound.introspection")
+                .with_description("Questions of checks about tokens, by issuer and by what became of them")
+                .build(),
+            introspecting: meter
+                .u64_gauge("keybound.introspection.in_flight")
+                .with_description("Calls to an issuer about tokens that are under way")
+                .build(),
+            introspection_seconds: meter
+                .f64_histogram("keybound.introspection.duration")
+                .with_unit("s")
+                .with_description("Time of a call to an issuer about a token")
+                .with_boundaries(vec![0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5])
+                .build(),
             registry,
             _provider: provider,
         })
@@ -197,6 +255,23 @@ impl Metrics {
         self.revocations.marks.record(u64::try_from(entries).unwrap_or(u64::MAX), &[KeyValue::new("kind", kind)]);
     }
 
+    /// Counts a question about a token. The issuer is one of the operator's file.
+    pub fn asked(&self, issuer: &str, what: Asked) {
+        let issuer = KeyValue::new("issuer", issuer.to_owned());
+        self.introspections.add(1, &[issuer, KeyValue::new("outcome", what.name())]);
+    }
+
+    /// How many calls to an issuer are under way.
+    pub fn calls(&self, issuer: &str, in_flight: usize) {
+        let in_flight = u64::try_from(in_flight).unwrap_or(u64::MAX);
+        self.introspecting.record(in_flight, &[KeyValue::new("issuer", issuer.to_owned())]);
+    }
+
+    /// How long a call to an issuer took.
+    pub fn called(&self, issuer: &str, took: Duration) {
+        self.introspection_seconds.record(took.as_secs_f64(), &[KeyValue::new("issuer", issuer.to_owned())]);
+    }
+
     /// Everything, in Prometheus' text format.
     #[must_use]
     pub fn text(&self) -> String {
@@ -211,8 +286,6 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use std::time::Duration;
-
     use super::*;
     use crate::decision::Decision;
     use crate::telemetry::record::DecisionId;

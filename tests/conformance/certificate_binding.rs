@@ -8,6 +8,7 @@ use crate::expect::{
     BEARER_ALONE_BINDING, DPOP_ALONE_BINDING, allow, bearer_binding, bearer_token, binding, policy, proof_missing,
 };
 use crate::family::Family;
+use crate::introspection::mt_06;
 use crate::row::{Envoy, Row, row};
 use crate::support::inventory::{EXCEPTED, host};
 use crate::support::pki::GATEWAY;
@@ -23,12 +24,25 @@ pub const FAMILY: Family = Family {
     ids: &["MT-01", "MT-02", "MT-03", "MT-04", "MT-05", "MT-06", "MT-07", "MT-08", "MT-09", "MT-10"],
     rows,
     throughout: &[],
-    left_out: &[("MT-06", "there is no introspection yet")],
+    left_out: &[],
 };
 
 fn rows() -> Vec<Row> {
-    [mt_01(), mt_02(), mt_03(), mt_04(), mt_04_members(), mt_05(), mt_07(), mt_08(), mt_08_waived(), mt_09(), mt_10()]
-        .concat()
+    [
+        mt_01(),
+        mt_02(),
+        mt_03(),
+        mt_04(),
+        mt_04_members(),
+        mt_05(),
+        mt_06(),
+        mt_07(),
+        mt_08(),
+        mt_08_waived(),
+        mt_09(),
+        mt_10(),
+    ]
+    .concat()
 }
 
 fn mt_01() -> Vec<Row> {

@@ -2,8 +2,8 @@
 
 use crate::row::Row;
 use crate::{
-    access_token, bearer, certificate_binding, check_request, client_cert, dpop, failures, jose, jwt_practice, own,
-    revocation, thumbprint, xfcc,
+    access_token, bearer, certificate_binding, check_request, client_cert, dpop, failures, introspection, jose,
+    jwt_practice, own, revocation, thumbprint, xfcc,
 };
 
 /// One section of the specification.
@@ -40,6 +40,7 @@ pub const FAMILIES: &[Family] = &[
     jwt_practice::FAMILY,
     jose::FAMILY,
     thumbprint::FAMILY,
+    introspection::FAMILY,
     client_cert::FAMILY,
     xfcc::FAMILY,
     check_request::FAMILY,

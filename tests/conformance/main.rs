@@ -30,6 +30,7 @@ mod check_request;
 mod client_cert;
 mod dpop;
 mod failures;
+mod introspection;
 mod jose;
 mod jwt_practice;
 mod own;
@@ -84,6 +85,11 @@ fn jw_rfc_7515_jose() {
 #[test]
 fn tp_rfc_7638_thumbprints() {
     check("TP");
+}
+
+#[test]
+fn in_rfc_7662_introspection() {
+    check("IN");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use tracing::level_filters::LevelFilter;
 use crate::family::{FAMILIES, Family};
 use crate::row::Sending;
 use crate::support::wire::encode;
-use crate::support::{Encoding, Memory, NOW, Request, keys, pki};
+use crate::support::{Encoding, Memory, NOW, Request, SaysThis, keys, pki};
 
 /// All that is logged.
 #[derive(Clone, Default)]
@@ -52,7 +52,7 @@ fn keep(request: &Request) {
 fn gate(request: &Request, metrics: &Arc<Metrics>) -> Gate {
     Gate {
         snapshot: Arc::new(ArcSwap::from(request.setting.snapshot())),
-        partners: Partners::alone(Memory::new(10, 100).shared()),
+        partners: Partners { introspection: SaysThis::of(request), ..Partners::alone(Memory::new(10, 100).shared()) },
         clock: || NOW,
         upstream: Upstream::default(),
         deadline: Duration::from_secs(60),

@@ -49,6 +49,7 @@ fn seeds_for_the_fuzzer_are_made_of_the_rows() {
         ("target_uri", 60),
         ("jwks", 20),
         ("bundle_yaml", 2),
+        ("introspection", 60),
     ] {
         let count = seeds.get(target).map_or(0, BTreeSet::len);
         assert!(count >= least, "{count} seeds for {target}");
@@ -88,6 +89,9 @@ fn of_request(seeds: &mut Seeds, request: &Request) {
         if let Some(parts) = decoded(text) {
             add(target, abstracted(&parts, token));
         }
+    }
+    if let Some(answer) = &request.answer {
+        add("introspection", answer.clone());
     }
     if let Some(target) = decoded(&proof).and_then(|parts| target_of(&parts)) {
         add("target_uri", format!("{}\n{target}", request.path).into_bytes());

@@ -30,6 +30,7 @@ mod fapi2;
 mod feeds;
 mod hops;
 mod hostile;
+mod introspection;
 mod lenient;
 mod open_failure;
 mod overload;

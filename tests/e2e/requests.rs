@@ -5,7 +5,7 @@ use keybound::edge::clock;
 use serde_json::json;
 
 use crate::lab::files::NONCE_KEY;
-use crate::support::inventory::EXCEPTED;
+use crate::support::inventory::{EXCEPTED, host};
 use crate::support::issuers::SERVER;
 use crate::support::{Good, Jws, NOW, Request, SigningKey, good_at, good_bearer_at, good_mtls_at, good_nonce};
 
@@ -30,6 +30,16 @@ pub fn dpop_at(host: &'static str) -> Good {
 /// A certificate-bound token and its certificate.
 pub fn mtls() -> Good {
     live_token(good_mtls_at(ITEMS))
+}
+
+/// An opaque token that its issuer says is bound to the clients' key, and a proof.
+pub fn opaque_dpop(token: &str) -> Good {
+    live(good_at(host::OPAQUE)).opaque_text(token)
+}
+
+/// An opaque token that its issuer says is bound to the client's certificate, and its certificate.
+pub fn opaque_mtls(token: &str) -> Good {
+    live_token(good_mtls_at(host::OPAQUE)).opaque_text(token)
 }
 
 /// A token that is bound to nothing.

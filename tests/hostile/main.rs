@@ -16,6 +16,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod answers;
 mod known;
 mod limits;
 mod message;

@@ -3,7 +3,7 @@
 use keybound::decision::client::{ClientId, Registration, Registry};
 use keybound::decision::denial::Class;
 use keybound::decision::leniency::{Exception, Leniency, Waiver};
-use keybound::decision::route::{Api, Inventory, Operation, PathTemplate, ProofDemand, Sensitivity};
+use keybound::decision::route::{Api, Introspects, Inventory, Operation, PathTemplate, ProofDemand, Sensitivity};
 use keybound::decision::target::Origin;
 
 use super::NOW;
@@ -45,6 +45,16 @@ pub mod host {
     pub const LENIENT: &str = "lenient.example.com";
     /// Accepts two issuers, and excepts a client of the first.
     pub const EXCEPTION: &str = "exception.example.com";
+    /// Has opaque tokens read by their issuer.
+    pub const OPAQUE: &str = "opaque.example.com";
+    /// The same, and demands no proof.
+    pub const OPAQUE_OPEN: &str = "opaque-open.example.com";
+    /// The same as the first, with nonces.
+    pub const OPAQUE_NONCE: &str = "opaque-nonce.example.com";
+    /// The same as the first, and observes where the sender is not proven.
+    pub const OPAQUE_OBSERVE: &str = "opaque-observe.example.com";
+    /// Has the issuer asked about JWTs too.
+    pub const ASKED: &str = "asked.example.com";
     /// Its public origin has a port.
     pub const PORT: &str = "port.example.com";
     /// An IPv6 address.
@@ -104,10 +114,25 @@ pub fn apis() -> Vec<Api> {
         api_for("registered", host::REGISTERED, &|api| api.registered_clients = true),
         api_for("narrow", host::NARROW, &|api| api.audiences = Some(vec![NARROW_AUDIENCE.to_owned()])),
         api_for("workload", host::WORKLOAD, &|_| {}),
+        api_for("opaque", host::OPAQUE, &|api| api.introspection = Some(introspects(false))),
+        api_for("opaque-open", host::OPAQUE_OPEN, &|api| {
+            (api.proof, api.introspection) = (ProofDemand::None, Some(introspects(false)));
+        }),
+        api_for("opaque-nonce", host::OPAQUE_NONCE, &|api| {
+            (api.nonces, api.introspection) = (true, Some(introspects(false)));
+        }),
+        api_for("opaque-observe", host::OPAQUE_OBSERVE, &|api| {
+            (api.leniency.relaxed, api.introspection) = (vec![Class::Binding], Some(introspects(false)));
+        }),
+        api_for("asked", host::ASKED, &|api| api.introspection = Some(introspects(true))),
         api_for("port", host::PORT, &|_| {}),
         api_for("ipv6", host::IPV6, &|_| {}),
         api_for("idn", host::IDN, &|_| {}),
     ]
+}
+
+fn introspects(jwts_too: bool) -> Introspects {
+    Introspects { issuer: SERVER.to_owned(), jwts_too }
 }
 
 fn api(id: &str, host: &str) -> Api {
@@ -121,6 +146,7 @@ fn api(id: &str, host: &str) -> Api {
         proof: ProofDemand::Required,
         nonces: false,
         max_token_lifetime_seconds: None,
+        introspection: None,
         registered_clients: false,
         leniency: Leniency::default(),
         allow_method_override: false,

@@ -110,6 +110,11 @@ impl Jws {
         self.edit_claims(move |text| text.replacen('{', &format!("{{{member},"), 1));
     }
 
+    /// The payload's JSON text.
+    pub fn payload(&self) -> Vec<u8> {
+        edited(self.claims.to_string().into_bytes(), self.edit_claims.as_ref())
+    }
+
     /// The compact serialisation.
     pub fn compact(&self) -> String {
         self.compact_for("")

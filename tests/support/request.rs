@@ -1,5 +1,9 @@
 //! Good requests, and one change to them. What is signed is signed after the change; the result is plain data.
 
+mod opaque;
+
+pub use opaque::{good_asked, good_opaque, good_opaque_at, good_opaque_bearer, good_opaque_mtls, good_opaque_nonce};
+
 use std::sync::Arc;
 
 use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
@@ -31,6 +35,8 @@ pub struct Request {
     pub peer: Option<String>,
     /// The route's `context_extensions.api`.
     pub api_hint: Option<String>,
+    /// What the issuer answers when it is asked about the token, if it does.
+    pub answer: Option<Vec<u8>>,
     /// What no client can do: a change to Envoy's message, or to its bytes.
     pub edit_message: Option<EditMessage>,
     pub edit_bytes: Option<EditBytes>,
@@ -47,6 +53,7 @@ pub struct Good {
     request: Request,
     scheme: &'static str,
     token: Jws,
+    opaque: Option<opaque::Text>,
     proof: Option<Jws>,
     edits: Vec<(String, Edit)>,
     base: String,
@@ -190,10 +197,20 @@ fn bearer(host: &'static str, token: Jws) -> Good {
         certificate: None,
         peer: None,
         api_hint: None,
+        answer: None,
         edit_message: None,
         edit_bytes: None,
     };
-    Good { request, scheme: "Bearer", token, proof: None, edits: Vec::new(), base: String::new(), twin: None }
+    Good {
+        request,
+        scheme: "Bearer",
+        token,
+        opaque: None,
+        proof: None,
+        edits: Vec::new(),
+        base: String::new(),
+        twin: None,
+    }
 }
 
 impl Good {
@@ -357,8 +374,8 @@ impl Good {
 
     /// Signs, and puts the request together.
     pub fn build(&self) -> Request {
-        let token = self.token.compact();
         let mut request = self.request.clone();
+        let token = self.presented(&mut request);
         let mut headers = vec![
             ("accept".to_owned(), b"*/*".to_vec()),
             ("authorization".to_owned(), format!("{} {token}", self.scheme).into_bytes()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cedar_policy_core::ast::Context;
-use keybound::decision::binding::{self, Bound, Sender, Spending};
+use keybound::decision::binding::{self, Bound, Occasion, Sender, Spending};
 use keybound::decision::cedar::Record;
 use keybound::decision::facts::RequestFacts;
 use keybound::decision::policy::Subject;
@@ -107,18 +107,17 @@ fn with_subject(setting: Setting, facts: &RequestFacts<'_>, route: &route::Route
     let certificate =
         certificate::present(&snapshot.certificates, None, &facts.certificate(), snapshot.leaves.as_ref(), NOW)
             .unwrap();
-    let proven = binding::prove(&Sender {
+    let occasion = Occasion {
         facts,
         route,
         credential: &credential,
-        token: &token,
-        certificate: certificate.as_ref(),
-        certificates: &snapshot.certificates,
         proofs: &snapshot.proofs,
         nonces: &snapshot.nonces,
         now: NOW,
-    });
-    let sender = match proven {
+    };
+    let certificates = &snapshot.certificates;
+    let sender = Sender { occasion, token: &token, certificate: certificate.as_ref(), certificates };
+    let sender = match binding::prove(&sender, None) {
         Ok(Bound::MustSpend(bound)) => bound.settle(Spending::Fresh).unwrap(),
         Ok(Bound::Proven(_)) => panic!("nothing to spend"),
         Err(denial) => panic!("{denial:?}"),

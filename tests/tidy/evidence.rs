@@ -7,7 +7,7 @@ use crate::source::{Source, Token, src};
 const EVIDENCE: &[&str] = &[
     "RequestFacts",
     "PresentedCredential",
-    "SignedToken",
+    "IssuedToken",
     "VerifiedToken",
     "LiveToken",
     "PeerCertificate",

@@ -164,12 +164,8 @@ impl Estate {
         let proof = self.proof(&token, call.request, call.now, nonce);
         let presented = if certificate.is_empty() { String::new() } else { percent_encoded_pem(&certificate) };
         let mut headers: Vec<(&[u8], &[u8])> = Vec::new();
-        if !call.client.is_empty() {
-            headers.push((b"authorization", authorization.as_bytes()));
-        }
-        if matches!(call.bound, Dpop) {
-            headers.push((b"dpop", proof.as_bytes()));
-        }
+        headers.extend((!call.client.is_empty()).then_some((&b"authorization"[..], authorization.as_bytes())));
+        headers.extend(matches!(call.bound, Dpop).then_some((&b"dpop"[..], proof.as_bytes())));
         let raw = RawRequest {
             method: method.as_bytes(),
             host: host.as_bytes(),
@@ -183,6 +179,7 @@ impl Estate {
         let decision = loop {
             examined = match examined {
                 Examined::Ended(decision) => break *decision,
+                Examined::Asks(asking) => asking.answered(None),
                 Examined::Needs(unsettled) => unsettled.settle(Spending::Fresh),
                 Examined::Proven(proven) => break proven.conclude(),
             };

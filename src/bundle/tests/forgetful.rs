@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::decision::certificate::{KnownCertificates, Leaf};
 use crate::decision::revocation::{Bearer, EntryId, Kind, Name, Revocations};
-use crate::decision::token::{KnownTokens, SignedToken};
+use crate::decision::token::{IssuedToken, KnownTokens};
 
 /// Every token is verified, and every certificate read, each time; nothing is revoked.
 pub(super) struct Forgetful;
@@ -30,9 +30,9 @@ impl Revocations for Forgetful {
 }
 
 impl KnownTokens for Forgetful {
-    fn find(&self, _: &[u8; 32]) -> Option<Arc<SignedToken>> {
+    fn find(&self, _: &[u8; 32]) -> Option<Arc<IssuedToken>> {
         None
     }
 
-    fn keep(&self, _: &[u8; 32], _: &Arc<SignedToken>) {}
+    fn keep(&self, _: &[u8; 32], _: &Arc<IssuedToken>) {}
 }

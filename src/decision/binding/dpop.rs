@@ -2,7 +2,7 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
-use super::Sender;
+use super::Occasion;
 use crate::decision::denial::Denial;
 use crate::decision::jose::{Compact, Header, KeyDenial, Map, NumericDate, PublicKey, Value, base64url_32};
 use crate::decision::limits;
@@ -16,6 +16,9 @@ pub struct CheckedProof {
     nonce: Option<Nonce>,
     carries_nonce: bool,
 }
+
+/// A proof that is good for this request and the token as it was sent. Nobody has compared its key with the token's.
+pub struct ProofOfSomeKey(CheckedProof);
 
 /// A nonce of ours that a proof carried.
 #[derive(Clone, Copy)]
@@ -68,7 +71,33 @@ impl CheckedProof {
 ///
 /// # Errors
 /// A denial whose name begins with `proof_`.
-pub fn check(proof: &[u8], bound_key: &[u8; 32], sender: &Sender<'_, '_>) -> Result<CheckedProof, Denial> {
+pub fn check(proof: &[u8], bound_key: &[u8; 32], occasion: &Occasion<'_, '_>) -> Result<CheckedProof, Denial> {
+    check_for(proof, Some(bound_key), occasion)
+}
+
+/// Checks a proof against the request and the text of the token, where nobody knows yet which key the token names.
+///
+/// # Errors
+/// A denial whose name begins with `proof_`.
+pub fn check_of_some_key(proof: &[u8], occasion: &Occasion<'_, '_>) -> Result<ProofOfSomeKey, Denial> {
+    check_for(proof, None, occasion).map(ProofOfSomeKey)
+}
+
+impl ProofOfSomeKey {
+    /// RFC 9449 §4.3 (12b), now that the key is known.
+    ///
+    /// # Errors
+    /// `proof_key_mismatch`.
+    pub fn of_key(self, bound_key: &[u8; 32]) -> Result<CheckedProof, Denial> {
+        must_be(&self.0.key_thumbprint, bound_key).map(|()| self.0)
+    }
+}
+
+fn must_be(thumbprint: &[u8; 32], bound_key: &[u8; 32]) -> Result<(), Denial> {
+    verify_slices_are_equal(thumbprint, bound_key).map_err(|_| Denial::ProofKeyMismatch)
+}
+
+fn check_for(proof: &[u8], bound_key: Option<&[u8; 32]>, occasion: &Occasion<'_, '_>) -> Result<CheckedProof, Denial> {
     // (1) one header field: `credential`. (2) well formed.
     let jws = Compact::parse(proof, limits::PROOF_BYTES).map_err(|_| Denial::ProofMalformed)?;
     let header = Header::read(&jws.header).map_err(|_| Denial::ProofMalformed)?;
@@ -80,30 +109,32 @@ pub fn check(proof: &[u8], bound_key: &[u8; 32], sender: &Sender<'_, '_>) -> Res
         return Err(Denial::ProofTypeUnexpected);
     }
     // (5)
-    let algorithm = header.algorithm.filter(|algorithm| sender.proofs.algorithms.contains(*algorithm));
+    let algorithm = header.algorithm.filter(|algorithm| occasion.proofs.algorithms.contains(*algorithm));
     let algorithm = algorithm.ok_or(Denial::ProofAlgorithmForbidden)?;
     // (3) required claims, each of its type.
     let claims = Claims::read(&jws.payload)?;
     // (8) methods are case-sensitive (RFC 9110 §9.1). (9)
-    if claims.method != sender.facts.method() {
+    if claims.method != occasion.facts.method() {
         return Err(Denial::ProofMethodMismatch);
     }
-    if !target::names(claims.target, sender.route.origin(), sender.facts.path()) {
+    if !target::names(claims.target, occasion.route.origin(), occasion.facts.path()) {
         return Err(Denial::ProofTargetMismatch);
     }
     // (11)
-    claims.check_times(sender)?;
+    claims.check_times(occasion)?;
     // (12a) over the ASCII token as sent.
-    verify_slices_are_equal(sender.credential.token_hash(), &claims.token_hash)
+    verify_slices_are_equal(occasion.credential.token_hash(), &claims.token_hash)
         .map_err(|_| Denial::ProofTokenMismatch)?;
     // (7), (12b)
     let key = proof_key(&jws.header)?;
     if key.family() != algorithm.family() {
         return Err(Denial::ProofKeyForbidden);
     }
-    verify_slices_are_equal(key.thumbprint(), bound_key).map_err(|_| Denial::ProofKeyMismatch)?;
+    if let Some(bound_key) = bound_key {
+        must_be(key.thumbprint(), bound_key)?;
+    }
     // (10)
-    let nonce = claims.check_nonce(sender)?;
+    let nonce = claims.check_nonce(occasion)?;
     // (6)
     if !key.verifies(algorithm, jws.signing_input, &jws.signature) {
         return Err(Denial::ProofSignatureInvalid);
@@ -160,11 +191,11 @@ impl<'p> Claims<'p> {
     }
 
     /// RFC 9449 §11.1; RFC 7519 §4.1.4 and §4.1.5 where a proof has these claims. With nonces the nonce judges time.
-    fn check_times(&self, sender: &Sender<'_, '_>) -> Result<(), Denial> {
-        let (age, ahead) = window_seconds(sender);
-        let latest = sender.now.saturating_add(ahead);
-        if sender.now.saturating_sub(self.issued.floor) > age
-            || self.expires.is_some_and(|date| sender.now >= date.floor)
+    fn check_times(&self, occasion: &Occasion<'_, '_>) -> Result<(), Denial> {
+        let (age, ahead) = window_seconds(occasion);
+        let latest = occasion.now.saturating_add(ahead);
+        if occasion.now.saturating_sub(self.issued.floor) > age
+            || self.expires.is_some_and(|date| occasion.now >= date.floor)
         {
             return Err(Denial::ProofStale);
         }
@@ -175,17 +206,17 @@ impl<'p> Claims<'p> {
     }
 
     /// RFC 9449 §9: one of ours, for this API, still good.
-    fn check_nonce(&self, sender: &Sender<'_, '_>) -> Result<Option<Nonce>, Denial> {
-        let api = sender.route.api();
+    fn check_nonce(&self, occasion: &Occasion<'_, '_>) -> Result<Option<Nonce>, Denial> {
+        let api = occasion.route.api();
         if !api.nonces {
             return Ok(None);
         }
         let nonce = self.nonce.and_then(Value::as_str).ok_or(Denial::ProofNonceRequired)?;
-        let minted = sender.nonces.minted(nonce, &api.id).ok_or(Denial::ProofNonceRequired)?;
-        let age = sender.now.saturating_sub(minted);
-        let life = sender.proofs.nonce_lifetime_seconds;
+        let minted = occasion.nonces.minted(nonce, &api.id).ok_or(Denial::ProofNonceRequired)?;
+        let age = occasion.now.saturating_sub(minted);
+        let life = occasion.proofs.nonce_lifetime_seconds;
         // Another replica's clock may be ahead of ours.
-        if age > life || age < sender.proofs.future_skew_seconds.saturating_neg() {
+        if age > life || age < occasion.proofs.future_skew_seconds.saturating_neg() {
             return Err(Denial::ProofNonceRequired);
         }
         Ok(Some(Nonce { minted, past_half_life: age > life.checked_div(2).unwrap_or(life) }))
@@ -193,10 +224,10 @@ impl<'p> Claims<'p> {
 }
 
 /// How far `iat` may be in the past and in the future.
-pub(super) fn window_seconds(sender: &Sender<'_, '_>) -> (i64, i64) {
-    if sender.route.api().nonces {
+pub(super) fn window_seconds(occasion: &Occasion<'_, '_>) -> (i64, i64) {
+    if occasion.route.api().nonces {
         (limits::NONCE_IAT_WINDOW_SECONDS, limits::NONCE_IAT_WINDOW_SECONDS)
     } else {
-        (sender.proofs.max_age_seconds, sender.proofs.future_skew_seconds)
+        (occasion.proofs.max_age_seconds, occasion.proofs.future_skew_seconds)
     }
 }

@@ -56,20 +56,15 @@ impl ProofMethod {
     }
 }
 
-/// Everything that proof is judged by.
-pub struct Sender<'w, 'a> {
+/// What a DPoP proof is judged by, whatever the token says.
+#[derive(Clone, Copy)]
+pub struct Occasion<'w, 'a> {
     /// The request.
     pub facts: &'w RequestFacts<'a>,
     /// What it is for.
     pub route: &'w Route<'w>,
     /// What was presented.
     pub credential: &'w PresentedCredential<'a>,
-    /// The verified token.
-    pub token: &'w VerifiedToken,
-    /// The client certificate, if one was presented.
-    pub certificate: Option<&'w PeerCertificate>,
-    /// Where certificates come from.
-    pub certificates: &'w CertificateRules,
     /// What proofs must look like.
     pub proofs: &'w ProofRules,
     /// The keys of our nonces.
@@ -77,6 +72,21 @@ pub struct Sender<'w, 'a> {
     /// Unix seconds.
     pub now: i64,
 }
+
+/// Everything that a sender is judged by.
+pub struct Sender<'w, 'a> {
+    /// The request and what was presented.
+    pub occasion: Occasion<'w, 'a>,
+    /// The verified token.
+    pub token: &'w VerifiedToken,
+    /// The client certificate, if one was presented.
+    pub certificate: Option<&'w PeerCertificate>,
+    /// Where certificates come from.
+    pub certificates: &'w CertificateRules,
+}
+
+/// What was found of the DPoP proof before the token was known.
+pub type ProofAhead = Result<dpop::ProofOfSomeKey, Denial>;
 
 /// A sender who showed every key that the token names, for this request; its DPoP proof may have been seen before.
 pub struct BoundSender {
@@ -93,18 +103,28 @@ pub enum Bound {
     MustSpend(Box<BoundSender>),
 }
 
-/// Proves the sender.
+/// Checks the DPoP proof before the token is known, in everything but the key that the token names. `None` under the scheme Bearer.
+#[must_use]
+pub fn look_ahead(occasion: &Occasion<'_, '_>) -> Option<ProofAhead> {
+    match occasion.credential.proof() {
+        Ok(proof) => proof.map(|proof| dpop::check_of_some_key(proof, occasion)),
+        Err(denial) => Some(Err(denial)),
+    }
+}
+
+/// Proves the sender. The proof is not checked once more where it was checked ahead.
 ///
 /// # Errors
 /// A denial of class `binding`.
-pub fn prove(sender: &Sender<'_, '_>) -> Result<Bound, Denial> {
+pub fn prove(sender: &Sender<'_, '_>, ahead: Option<ProofAhead>) -> Result<Bound, Denial> {
+    let occasion = &sender.occasion;
     let (certificate, proof_key) = match sender.token.confirmation() {
         Confirmation::Unknown => return Err(Denial::BindingMethodUnknown),
         Confirmation::Unbound => (None, None),
         Confirmation::Keys { certificate, proof_key } => (certificate, proof_key),
     };
     // RFC 9449 §7.1, §7.2: the scheme says which kind of token it is; a downgrade to Bearer must not work.
-    let scheme_fits = match sender.credential.scheme() {
+    let scheme_fits = match occasion.credential.scheme() {
         Scheme::Dpop => proof_key.is_some(),
         Scheme::Bearer => proof_key.is_none(),
     };
@@ -119,15 +139,17 @@ pub fn prove(sender: &Sender<'_, '_>) -> Result<Bound, Denial> {
         let method = if certificate.is_some() { ProofMethod::Mtls } else { ProofMethod::None };
         return Ok(Bound::Proven(ProvenSender::at_once(method, waived)));
     };
-    let proof = sender.credential.proof()?.ok_or(Denial::ProofMissing)?;
-    let proof = dpop::check(proof, &key, sender)?;
+    let proof = match ahead {
+        None => dpop::check(occasion.credential.proof()?.ok_or(Denial::ProofMissing)?, &key, occasion)?,
+        Some(proof) => proof?.of_key(&key)?,
+    };
     let spend = Spend::new(sender, &key, &proof);
     Ok(Bound::MustSpend(Box::new(BoundSender { proof, spend, waived })))
 }
 
 /// What the API demands of the token's kind; whether an exception waived it.
 fn demand(sender: &Sender<'_, '_>, certificate: bool, proof_key: bool) -> Result<bool, Denial> {
-    let api = sender.route.api();
+    let api = sender.occasion.route.api();
     let met = match api.proof {
         ProofDemand::Required => certificate || proof_key,
         ProofDemand::Mtls => certificate,
@@ -136,7 +158,7 @@ fn demand(sender: &Sender<'_, '_>, certificate: bool, proof_key: bool) -> Result
     };
     if met {
         Ok(false)
-    } else if api.leniency.waives(Waiver::Proof, sender.token.client(), sender.now) {
+    } else if api.leniency.waives(Waiver::Proof, sender.token.client(), sender.occasion.now) {
         Ok(true)
     } else {
         Err(Denial::BindingMissing)

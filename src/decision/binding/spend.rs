@@ -44,13 +44,13 @@ pub enum Spending {
 
 impl Spend {
     pub(super) fn new(sender: &Sender<'_, '_>, key: &[u8; 32], proof: &dpop::CheckedProof) -> Self {
-        let (age, ahead) = dpop::window_seconds(sender);
+        let (age, ahead) = dpop::window_seconds(&sender.occasion);
         // The API may come to demand nonces while this proof is remembered, and then takes it for longer.
         let wider = if proof.carries_nonce() { limits::NONCE_IAT_WINDOW_SECONDS } else { 0 };
         let (age, ahead) = (age.max(wider), ahead.max(wider));
         let issued = proof.issued().floor;
         Self {
-            key: spend_key(sender.facts.point(), key, proof.token_id()),
+            key: spend_key(sender.occasion.facts.point(), key, proof.token_id()),
             client: Arc::clone(sender.token.client()),
             made_at: proof.nonce_minted().unwrap_or(issued),
             by_nonce: proof.nonce_minted().is_some(),

@@ -54,6 +54,15 @@ impl<'t> Compact<'t> {
     }
 }
 
+/// Whether a text has the shape of a JWS in the compact serialisation: exactly two dots, and before the first of them canonical
+/// base64url of something that begins with `{`. Whatever has it is read as one, and as nothing else.
+#[must_use]
+pub fn is_compact_shaped(text: &[u8]) -> bool {
+    let mut dots = memchr::memchr_iter(b'.', text);
+    let (Some(first), Some(_), None) = (dots.next(), dots.next(), dots.next()) else { return false };
+    text.get(..first).and_then(base64url).is_some_and(|header| header.first() == Some(&b'{'))
+}
+
 /// Canonical base64url without padding (RFC 7515 §2): no `=`, no `+/`, no white space, no stray trailing bits.
 #[must_use]
 pub fn base64url(text: &[u8]) -> Option<Vec<u8>> {
@@ -103,6 +112,26 @@ mod tests {
             "{\"payload\":\"eyJiIjoyfQ\"}",
         ] {
             assert_eq!(parse(bad), Err(NotCompact), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_shape_is_two_dots_and_a_brace() {
+        for shaped in ["eyJhIjoxfQ.eyJiIjoyfQ.AQ", "eyJhIjoxfQ..", "ew.x.y", "eyJhIjoxfQ.~.="] {
+            assert!(is_compact_shaped(shaped.as_bytes()), "{shaped}");
+        }
+        for other in [
+            "",
+            "opaque",
+            "a.b.c",
+            "eyJhIjoxfQ.eyJiIjoyfQ",
+            "eyJhIjoxfQ.eyJiIjoyfQ.AQ.AQ",
+            "eyJhIjoxfQ.a.b.c.d",
+            "IHsiYSI6MX0.eyJiIjoyfQ.AQ",
+            "eyJhIjoxfQ=.eyJiIjoyfQ.AQ",
+            ".eyJhIjoxfQ.eyJiIjoyfQ",
+        ] {
+            assert!(!is_compact_shaped(other.as_bytes()), "{other}");
         }
     }
 

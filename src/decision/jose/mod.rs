@@ -10,7 +10,7 @@ mod header;
 mod json;
 mod key;
 
-pub use compact::{Compact, NotCompact, base64url, base64url_32, base64url_of};
+pub use compact::{Compact, NotCompact, base64url, base64url_32, base64url_of, is_compact_shaped};
 pub use hash::{sha256, sha256_of};
 pub use header::{Header, HeaderMalformed};
 pub use json::{Map, NotAnObject, NumericDate, Value, parse_object};

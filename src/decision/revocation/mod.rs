@@ -85,7 +85,26 @@ pub fn check(
     list: &dyn Revocations,
     now: i64,
 ) -> Result<LiveToken, Revoked> {
-    let bearer = Bearer { issued: token.issued(), skew_seconds: token.clock_skew_seconds(), now };
+    check_token(&token, hash, list, now)?;
+    if let Some(certificate) = certificate {
+        check_certificate(certificate, list, &bearer(&token, now))?;
+    }
+    if list.is_stale(now) {
+        return Err(Revoked { denial: Denial::FaultRevocationsStale, entry: None });
+    }
+    Ok(LiveToken(token))
+}
+
+fn bearer(token: &VerifiedToken, now: i64) -> Bearer {
+    Bearer { issued: token.issued_at(), skew_seconds: token.clock_skew_seconds(), now }
+}
+
+/// Whether the list names the token, by anything that is known of it. Says nothing of what it is not told.
+///
+/// # Errors
+/// `token_revoked`.
+pub fn check_token(token: &VerifiedToken, hash: &[u8; 32], list: &dyn Revocations, now: i64) -> Result<(), Revoked> {
+    let bearer = bearer(token, now);
     let issuer = token.issuer().as_bytes();
     let (certificate_key, proof_key) = match token.confirmation() {
         Confirmation::Keys { certificate, proof_key } => (certificate, proof_key),
@@ -105,13 +124,7 @@ pub fn check(
     if let Some(entry) = names.iter().find_map(|name| hit(list, name, &bearer)) {
         return Err(Revoked { denial: Denial::TokenRevoked, entry: Some(entry) });
     }
-    if let Some(certificate) = certificate {
-        check_certificate(certificate, list, &bearer)?;
-    }
-    if list.is_stale(now) {
-        return Err(Revoked { denial: Denial::FaultRevocationsStale, entry: None });
-    }
-    Ok(LiveToken(token))
+    Ok(())
 }
 
 /// The entry that hits a name. What is not there is not looked for.

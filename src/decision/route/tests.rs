@@ -24,6 +24,7 @@ fn api(id: &str, host: &str, operations: Vec<Operation>) -> Api {
         proof: ProofDemand::Required,
         nonces: false,
         max_token_lifetime_seconds: None,
+        introspection: None,
         registered_clients: true,
         leniency: Leniency::default(),
         allow_method_override: false,

@@ -66,6 +66,12 @@ impl Keyring {
         if usable.is_empty() { Err(KeysRefused::NoneUsable(remarks)) } else { Ok(Self { keys: usable, remarks }) }
     }
 
+    /// That of an issuer whose tokens are never signed: no token can be verified with it.
+    #[must_use]
+    pub fn without_keys() -> Self {
+        Self { keys: Vec::new(), remarks: Vec::new() }
+    }
+
     /// What is to be said of its keys, in their order: those that are not used, and those that have no `kid`.
     #[must_use]
     pub fn remarks(&self) -> &[KeyRemark] {
@@ -98,7 +104,7 @@ impl Keyring {
         self.keys.len()
     }
 
-    /// Never: a set without a usable key is refused.
+    /// Whether it is that of an issuer whose tokens are never signed: a set without a usable key is refused.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()

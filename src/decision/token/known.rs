@@ -4,16 +4,16 @@
 
 use std::sync::Arc;
 
-use super::{Issuers, SignedToken, TokenRefused, at_jwt};
+use super::{IssuedToken, Issuers, TokenRefused, at_jwt};
 use crate::decision::jose::Map;
 
 /// Where verified tokens are remembered. A memory may forget; it never makes a token.
 pub trait KnownTokens: Send + Sync {
     /// The token whose text has this SHA-256.
-    fn find(&self, hash: &[u8; 32]) -> Option<Arc<SignedToken>>;
+    fn find(&self, hash: &[u8; 32]) -> Option<Arc<IssuedToken>>;
 
     /// Remembers a token by the SHA-256 of its text.
-    fn keep(&self, hash: &[u8; 32], token: &Arc<SignedToken>);
+    fn keep(&self, hash: &[u8; 32], token: &Arc<IssuedToken>);
 }
 
 /// Verifies everything about a token that does not depend on API, time or sender, or remembers that it was. `hash` is the SHA-256
@@ -26,12 +26,12 @@ pub fn verify<'s>(
     hash: &[u8; 32],
     issuers: &'s Issuers,
     known: &dyn KnownTokens,
-) -> Result<(Arc<SignedToken>, Option<Map>), TokenRefused<'s>> {
-    if let Some(signed) = known.find(hash).filter(|signed| signed.stands(issuers)) {
-        return Ok((signed, None));
+) -> Result<(Arc<IssuedToken>, Option<Map>), TokenRefused<'s>> {
+    if let Some(issued) = known.find(hash).filter(|issued| issued.stands(issuers)) {
+        return Ok((issued, None));
     }
-    let (signed, claims) = at_jwt::verify(token, issuers)?;
-    let signed = Arc::new(signed);
-    known.keep(hash, &signed);
-    Ok((signed, Some(claims)))
+    let (issued, claims) = at_jwt::verify(token, issuers)?;
+    let issued = Arc::new(issued);
+    known.keep(hash, &issued);
+    Ok((issued, Some(claims)))
 }

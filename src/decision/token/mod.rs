@@ -1,19 +1,23 @@
 //! Access tokens: from text to a token of a trusted issuer for this API, in two steps.
 //!
-//! [`verify`] proves what does not change while the keys stay: issuer, algorithm, type, signature, required claims. [`SignedToken::accept`]
-//! proves what changes: audience, accepted issuer, times, lifetime, and it reads the claims that the policies' schema declares.
-//! RFC 9068 §4, RFC 7519, RFC 8725.
+//! [`verify`] proves what does not change while the keys stay: issuer, algorithm, type, signature, required claims. Or the issuer is
+//! asked about a token that only it can read ([`Ask`]). [`IssuedToken::accept`] proves what changes: audience, accepted issuer, times,
+//! lifetime, and it reads the claims that the policies' schema declares. RFC 9068 §4, RFC 7519, RFC 8725, RFC 7662.
 
 mod at_jwt;
 pub mod claims;
+mod introspected;
 mod keyring;
 mod known;
+mod standard;
 mod told;
 
 use std::sync::Arc;
 
 pub use at_jwt::TokenRefused;
 pub use claims::{ClaimSpec, ClaimType};
+pub(in crate::decision) use introspected::Said;
+pub use introspected::{AnswerReader, Ask, Introspection, NotAnAnswer, Outcome};
 pub use keyring::{KeyRemark, Keyring, KeysRefused, RemarkKind};
 pub use known::{KnownTokens, verify};
 
@@ -108,19 +112,17 @@ impl Issuers {
     }
 }
 
-/// The signature of a trusted issuer under an allowed algorithm, the right `typ`, and the required claims. Says nothing about
-/// time, audience or sender.
+/// What a trusted issuer vouches for, by its signature or by its answer to an introspection: an access token with the required
+/// claims. Says nothing about time, audience or sender.
 ///
 /// What it is worth ends with its issuer's keys and rules, which it holds for that.
-pub struct SignedToken {
+pub struct IssuedToken {
     issuer: Arc<IssuerRules>,
-    keys: Arc<Keyring>,
+    vouched: Vouched,
     client: Arc<ClientId>,
     subject: Option<String>,
     token_id: Option<String>,
     session: Option<String>,
-    /// The `kid` of the key that verified it.
-    key_id: Option<Arc<str>>,
     audiences: Box<[String]>,
     scopes: Box<[String]>,
     expires: NumericDate,
@@ -132,14 +134,27 @@ pub struct SignedToken {
     told_bytes: usize,
 }
 
+/// How an issuer vouches for a token.
+enum Vouched {
+    /// By a signature under an allowed algorithm, verified with one of these keys, and the right `typ`.
+    Signed {
+        /// All of them.
+        keys: Arc<Keyring>,
+        /// The `kid` of the one.
+        key_id: Option<Arc<str>>,
+    },
+    /// By its answer to an introspection.
+    Introspected,
+}
+
 /// A token that is good for this API now; its sender is not proven.
 pub struct VerifiedToken {
-    signed: Arc<SignedToken>,
+    token: Arc<IssuedToken>,
     told: Arc<Told>,
     waived: bool,
 }
 
-impl SignedToken {
+impl IssuedToken {
     /// The client that the token was issued to.
     #[must_use]
     pub fn client(&self) -> &Arc<ClientId> {
@@ -184,16 +199,19 @@ impl SignedToken {
             return Err(Denial::TokenLifetimeExceeded);
         }
         let told = self.told(specs, just_read)?;
-        Ok(VerifiedToken { signed: self, told, waived })
+        Ok(VerifiedToken { token: self, told, waived })
     }
 }
 
-impl SignedToken {
-    /// Whether its issuer still is who it was when the signature was verified: the same rules, the same keys.
-    fn stands(&self, issuers: &Issuers) -> bool {
+impl IssuedToken {
+    /// Whether its issuer still is who it was when it vouched for it: the same rules, and the same keys if it signed.
+    pub(super) fn stands(&self, issuers: &Issuers) -> bool {
         issuers.find(&self.issuer.issuer).is_some_and(|issuer| {
             Arc::ptr_eq(&self.issuer, &issuer.rules)
-                && issuer.keys.as_ref().is_some_and(|keys| Arc::ptr_eq(&self.keys, keys))
+                && match &self.vouched {
+                    Vouched::Signed { keys, .. } => issuer.keys.as_ref().is_some_and(|known| Arc::ptr_eq(keys, known)),
+                    Vouched::Introspected => true,
+                }
         })
     }
 
@@ -252,70 +270,78 @@ impl SignedToken {
 }
 
 impl VerifiedToken {
+    /// What its issuer vouches for.
+    pub(super) fn issued(&self) -> &Arc<IssuedToken> {
+        &self.token
+    }
+
     /// `iss`.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.signed.issuer.issuer
+        &self.token.issuer.issuer
     }
 
     /// The client that the token was issued to.
     #[must_use]
     pub fn client(&self) -> &Arc<ClientId> {
-        &self.signed.client
+        &self.token.client
     }
 
     /// `sub`; only a legacy issuer may leave it out.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.signed.subject.as_deref()
+        self.token.subject.as_deref()
     }
 
     /// `jti`; only a legacy issuer may leave it out.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.signed.token_id.as_deref()
+        self.token.token_id.as_deref()
     }
 
     /// `sid` (OpenID Connect Front-Channel Logout §3): the session it came of.
     #[must_use]
     pub fn session(&self) -> Option<&str> {
-        self.signed.session.as_deref()
+        self.token.session.as_deref()
     }
 
     /// The `kid` of the key that verified it.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
-        self.signed.key_id.as_deref()
+        match &self.token.vouched {
+            Vouched::Signed { key_id, .. } => key_id.as_deref(),
+            Vouched::Introspected => None,
+        }
     }
 
     /// `iat`, Unix seconds, rounded down.
     #[must_use]
-    pub fn issued(&self) -> i64 {
-        self.signed.issued.floor
+    pub fn issued_at(&self) -> i64 {
+        self.token.issued.floor
     }
 
     /// How far its issuer's clock may be ahead of ours.
     #[must_use]
     pub fn clock_skew_seconds(&self) -> i64 {
-        self.signed.issuer.future_skew_seconds
+        self.token.issuer.future_skew_seconds
     }
 
     /// The scopes, each once.
     #[must_use]
     pub fn scopes(&self) -> &[String] {
-        &self.signed.scopes
+        &self.token.scopes
     }
 
     /// How long ago it was issued, seconds; 0 if `iat` is slightly ahead.
     #[must_use]
     pub fn age_seconds(&self, now: i64) -> i64 {
-        now.saturating_sub(self.signed.issued.floor).max(0)
+        now.saturating_sub(self.token.issued.floor).max(0)
     }
 
     /// The sender's key.
     #[must_use]
     pub fn confirmation(&self) -> Confirmation {
-        self.signed.confirmation
+        self.token.confirmation
     }
 
     /// What policies are told of it, but for its age.

@@ -60,8 +60,11 @@ impl Bundles {
     fn load(&mut self, files: &bundle::Files) -> Result<(Arc<Bundle>, Vec<Problem>), Vec<Problem>> {
         let config = &self.config;
         let issuers: Vec<IssuerRules> = config.issuers.iter().map(|issuer| issuer.rules.as_ref().clone()).collect();
+        let asked = config.issuers.iter().filter(|issuer| issuer.introspection.is_some());
+        let asked: Vec<String> = asked.map(|issuer| issuer.rules.issuer.clone()).collect();
         let surroundings = Surroundings {
             issuers: &issuers,
+            asked: &asked,
             fapi2: config.profile == Profile::Fapi2,
             certificates: config.certificate.rules.source != CertificateSource::None,
             evaluation: config.bundle.evaluation.into(),

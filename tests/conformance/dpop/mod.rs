@@ -35,8 +35,6 @@ pub const FAMILY: Family = Family {
             "DP-22",
             "`Cache-Control: no-store` beside a nonce is written by the edge; the rows show when a nonce is sent",
         ),
-        ("DP-29", "opaque tokens: there is no introspection yet"),
-        ("DP-30", "there is no introspection yet"),
         ("DP-40", "a hundred identical proofs at once, and two replicas, are for the suite of the stores"),
         (
             "DP-41",

@@ -4,12 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use crate::expect::{allow, binding, proof, proof_missing};
+use crate::expect::{allow, binding, proof, proof_missing, token};
 use crate::row::{Row, row};
-use crate::support::{base64url, good, good_both, good_with, hex, keys, sha256};
+use crate::support::{base64url, good, good_both, good_opaque, good_with, hex, keys, sha256};
 
 pub fn rows() -> Vec<Row> {
-    [dp_27(), dp_28(), dp_29(), dp_31_39()].concat()
+    [dp_27(), dp_28(), dp_29(), dp_30(), dp_31_39()].concat()
 }
 
 fn dp_27() -> Vec<Row> {
@@ -99,6 +99,27 @@ fn dp_29() -> Vec<Row> {
             allow(),
         ),
         row("DP-29", "a token bound to a key and a certificate needs both, and has both", good_both(), allow()),
+        row("DP-29", "an opaque token is bound by `cnf.jkt` of its introspection", good_opaque(), allow()),
+        row(
+            "DP-29",
+            "an opaque token with a proof by another key is refused",
+            good_opaque().token(|token| token.claims["cnf"]["jkt"] = json!(keys().stranger.thumbprint())),
+            binding("proof_key_mismatch"),
+        ),
+    ]
+}
+
+fn dp_30() -> Vec<Row> {
+    let typed = |sentence: &str, name: &'static str| {
+        let request = good_opaque().token(|token| token.claims["token_type"] = json!(name));
+        (sentence.to_owned(), request)
+    };
+    let (other, bearer) = typed("`token_type` Bearer beside `cnf.jkt` is refused", "Bearer");
+    let (same, lower) = typed("`token_type` DPoP in lower case is the same", "dpop");
+    vec![
+        row("DP-30", "`token_type` DPoP beside `cnf.jkt` is allowed", good_opaque(), allow()),
+        row("DP-30", other, bearer, token("token_type_unexpected")),
+        row("DP-30", same, lower, allow()),
     ]
 }
 

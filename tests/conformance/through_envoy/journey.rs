@@ -1,5 +1,9 @@
 //! One row, request by request, and what the client saw.
 
+use std::sync::Arc;
+
+use keybound::edge::introspection::Nobody;
+
 use super::client::{Answer, Client};
 use super::edge::{Door, Edge, Neighbours, ROUTE};
 use super::service::{Behind, REACHED, Stage};
@@ -7,7 +11,7 @@ use super::told::Codes;
 use crate::expect::Expect;
 use crate::invariants;
 use crate::row::{Envoy, Row, Sending};
-use crate::support::{Encoding, Leaf, Memory, NOW, Outcome, Request, Setting, pki};
+use crate::support::{Encoding, Leaf, Memory, NOW, Outcome, Request, SaysThis, Setting, pki};
 
 /// The APIs that some row's route names.
 const HINTS: [&str; 3] = ["items", "open", ""];
@@ -48,7 +52,12 @@ impl Made {
 impl Journey {
     pub fn begin() -> Self {
         let memory = Memory::new(1, 100);
-        let first = Stage { snapshot: Setting::Standard.snapshot(), spent: memory.shared(), point: "edge" };
+        let first = Stage {
+            snapshot: Setting::Standard.snapshot(),
+            spent: memory.shared(),
+            introspection: Arc::new(Nobody),
+            point: "edge",
+        };
         let behind = Behind::start(first);
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
         let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
@@ -85,7 +94,12 @@ impl Journey {
                 self.unsound.push(format!("{} {}: no client can send it: {why}", row.id, row.sentence));
                 break;
             }
-            let stage = Stage { snapshot: request.setting.snapshot(), spent: memory.shared(), point: request.point };
+            let stage = Stage {
+                snapshot: request.setting.snapshot(),
+                spent: memory.shared(),
+                introspection: SaysThis::of(&request),
+                point: request.point,
+            };
             self.behind.set(stage, NOW + step.after);
             let seen = self.send(request, encoding);
             outcomes.push(outcome(seen.answer.as_ref(), ""));

@@ -15,6 +15,7 @@ use keybound::config::{Limits, Upstream};
 use keybound::decision::snapshot::Snapshot;
 use keybound::edge::connection;
 use keybound::edge::gate::{Gate, Partners};
+use keybound::edge::introspection::Introspect;
 use keybound::edge::jwks::Wanted;
 use keybound::edge::service::{Answer, Services};
 use keybound::edge::spent::memory;
@@ -34,6 +35,7 @@ static CLOCK: AtomicI64 = AtomicI64::new(0);
 pub struct Stage {
     pub snapshot: Arc<Snapshot>,
     pub spent: Arc<memory::Memory>,
+    pub introspection: Arc<dyn Introspect>,
     pub point: &'static str,
 }
 
@@ -128,10 +130,11 @@ impl Front {
         if request.uri().path().starts_with("/envoy.") {
             self.asked.fetch_add(1, Ordering::SeqCst);
         }
-        let Stage { snapshot, spent, point } = self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Stage { snapshot, spent, introspection, point } =
+            self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let gate = Gate {
             snapshot: Arc::new(ArcSwap::from(snapshot)),
-            partners: Partners::alone(spent),
+            partners: Partners { introspection, ..Partners::alone(spent) },
             clock: || CLOCK.load(Ordering::SeqCst),
             upstream: Upstream::default(),
             deadline: Duration::from_secs(5),
