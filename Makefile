@@ -6,11 +6,12 @@ PYTHON ?= python3
 NODE ?= node
 NPM ?= npm
 
-# Partners that the demo and the end-to-end tests run: a real Envoy, a real authorization server, real clients.
+# Partners that the demo and the end-to-end tests run: a real Envoy, a real Redis, a real authorization server, real clients.
 # All pinned, all below .tools/; `rm -rf .tools` undoes it.
 TOOLS := .tools
 VENV_STAMP := $(TOOLS)/venv/.installed
 NODE_STAMP := $(TOOLS)/node/.installed
+REDIS_STAMP := $(TOOLS)/redis/.installed
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY_STAMP := $(TOOLS)/.cargo-deny-$(CARGO_DENY_VERSION)
 CARGO_FUZZ_VERSION := 0.13.2
@@ -72,7 +73,7 @@ bench-instructions: $(GUNGRAUN_STAMP) need-rust need-cc need-valgrind ## Count t
 
 check: fmt-check lint doc deny deploy-check test ## Everything a change must pass: format, lints, docs, licences and bans, deploy files, tests
 
-tools: $(VENV_STAMP) $(NODE_STAMP) ## Install the demo's and the tests' partners into .tools (once)
+tools: $(VENV_STAMP) $(NODE_STAMP) $(REDIS_STAMP) ## Install the demo's and the tests' partners into .tools (once)
 
 deny: $(CARGO_DENY_STAMP) ## Check licences, banned crates and sources of the dependency tree
 	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
@@ -134,6 +135,13 @@ $(NODE_STAMP): deploy/demo/package.json deploy/demo/package-lock.json deploy/dem
 	@mkdir -p $(TOOLS)/node
 	@cp deploy/demo/package.json deploy/demo/package-lock.json deploy/demo/.npmrc $(TOOLS)/node/
 	@cd $(TOOLS)/node && $(NPM) ci --ignore-scripts --loglevel=error
+	@touch $@
+
+$(REDIS_STAMP): tests/e2e/lab/redis.sh
+	@$(MAKE) --no-print-directory need-python
+	@echo "installing Redis into $(TOOLS)/redis"
+	@rm -rf $(TOOLS)/redis
+	@sh tests/e2e/lab/redis.sh $(TOOLS)/redis $(PYTHON)
 	@touch $@
 
 $(CARGO_DENY_STAMP):
