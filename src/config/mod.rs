@@ -12,6 +12,7 @@ mod issuers;
 mod listeners;
 mod naming;
 mod raw;
+mod redis;
 mod reference;
 mod sections;
 #[cfg(test)]
@@ -26,8 +27,11 @@ use serde_json::Value;
 pub use self::certificate::Certificate;
 pub use self::issuers::{Issuer, KeySource};
 pub use self::listeners::{CheckListener, ListenAddress, Listeners};
+pub use self::redis::{Layout, Redis, RedisAddress, RedisTls};
 pub use self::reference::reference;
-pub use self::sections::{Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, Profile, Spent, Tls, Upstream};
+pub use self::sections::{
+    Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, OnUnavailable, Profile, Spent, Store, Tls, Upstream,
+};
 pub use self::url::{Url, WrongUrl, is_forbidden_address, key_url};
 
 use self::naming::Naming;
@@ -54,6 +58,8 @@ pub struct Config {
     pub certificate: Certificate,
     /// What proofs must look like, and how they are remembered.
     pub proofs: Proofs,
+    /// The Redis that replicas share; there if spent proofs are remembered in it.
+    pub redis: Option<Redis>,
     /// What the API is told.
     pub upstream: Upstream,
     /// Bounds on the work in flight.
@@ -73,7 +79,7 @@ pub struct Proofs {
     pub rules: ProofRules,
     /// Files with nonce keys: the first mints, all verify; empty: a key is generated at start.
     pub nonce_key_files: Vec<PathBuf>,
-    /// How many used proofs are remembered.
+    /// How used proofs are remembered.
     pub spent: Spent,
 }
 
@@ -104,6 +110,7 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
     settle_jwks(&mut jwks, node.key("jwks"), findings);
     let mut bundle = written.bundle;
     bundle.directory = findings.path(node.key("bundle").key("directory"), &bundle.directory);
+    let redis = redis::settle(written.redis, &written.proofs, &written.limits, node, findings);
     upstream::check(&written.upstream.identity_headers, node.key("upstream").key("identity_headers"), findings);
     Config {
         listeners: listeners::settle(written.listeners, node.key("listeners"), findings),
@@ -113,6 +120,7 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
         jwks,
         certificate: certificate::settle(written.certificate, node.key("certificate"), findings),
         proofs: settle_proofs(written.proofs, node.key("proofs"), written.profile, findings),
+        redis,
         upstream: written.upstream,
         limits: written.limits,
         log: written.log,
