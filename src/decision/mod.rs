@@ -27,7 +27,7 @@ mod verdict;
 
 use std::sync::Arc;
 
-pub use verdict::{Decision, Findings, Identity, Refusal, Verdict};
+pub use verdict::{Decision, Findings, Identity, Refusal, Remembered, Verdict};
 
 use binding::{Bound, BoundSender, ProvenSender, Sender, Spend, Spending};
 use certificate::{CertificateDenial, PeerCertificate};

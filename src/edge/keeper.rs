@@ -27,6 +27,7 @@ use crate::edge::files::{self, FILE_BYTES, Seen};
 use crate::edge::jwks::{Feeds, KeyNews};
 use crate::edge::known::{self, Leaves, Tokens};
 use crate::edge::material;
+use crate::edge::redis::Dialer;
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
 use bundles::{Bundles, Looked, Reader};
@@ -77,6 +78,8 @@ impl Keeper {
             config: Arc::clone(&config),
         };
         let mut bundles = Bundles::new(config);
+        let redis = keeper.config.redis.clone().map(|redis| Dialer::new(redis).check_files());
+        let redis = redis.and_then(Result::err).map(|problem| named(&keeper.config, vec![problem]));
         let mut refused: Vec<_> = KINDS.iter().filter_map(|(_, _, look)| look(&mut keeper).err()).collect();
         match bundles.look() {
             Some(Ok((bundle, warnings))) => {
@@ -85,6 +88,7 @@ impl Keeper {
             }
             looked => refused.extend(looked.and_then(Result::err)),
         }
+        refused.extend(redis);
         keeper.bundles = Some(bundles);
         let mut problems = Vec::new();
         for problem in refused.into_iter().flatten() {

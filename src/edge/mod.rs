@@ -21,6 +21,7 @@ pub mod plain;
 pub mod proto;
 pub mod public;
 mod random;
+pub mod redis;
 pub mod reply;
 pub mod serve;
 pub mod service;

@@ -269,6 +269,7 @@ fn metadata(message: &mut Writer<'_>, record: &DecisionRecord<'_>) {
         ("unproven_issuer", unproven.map(|client| client.issuer.as_str())),
         ("unproven_client", unproven.map(|client| client.id.as_str())),
         ("proof", record.proof()),
+        ("spent", record.spent()),
         ("would_be", record.would_be().map(Denial::slug)),
         ("reason", record.policies().first().map(|policy| policy.reason.as_str())),
     ];

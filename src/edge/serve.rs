@@ -14,17 +14,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tonic::service::Routes;
 
-use crate::config::{CheckListener, Config, Limits, ListenAddress};
+use crate::config::{self, CheckListener, Config, Limits, ListenAddress};
 use crate::decision::snapshot::Snapshot;
 use crate::edge::door::Door;
 use crate::edge::gate::{Gate, Partners};
-use crate::edge::health::Health;
+use crate::edge::health::{self, Health};
 use crate::edge::jwks::Feeds;
 use crate::edge::keeper::Keeper;
 use crate::edge::listen::{Accepted, BACKLOG, Listener, Worker};
 use crate::edge::plain::PlainListener;
 use crate::edge::service::Services;
+use crate::edge::spent::Spent;
 use crate::edge::spent::memory::Memory;
+use crate::edge::spent::redis::{Link, Refused, Store};
 use crate::edge::{clock, connection, proto, public};
 use crate::telemetry::metrics::Metrics;
 
@@ -60,6 +62,9 @@ pub enum Ended {
     /// A listener is to speak TLS and has no certificate to do it with.
     #[error("listener {0} has no certificate")]
     NoDoor(String),
+    /// The Redis that replicas share is none that may remember spent proofs.
+    #[error(transparent)]
+    Store(#[from] Refused),
     /// Something that must run for ever has ended.
     #[error("{0} has ended")]
     Task(&'static str),
@@ -84,7 +89,8 @@ async fn run(file: &Path, config: Arc<Config>, mut keeper: Keeper, metrics: Arc<
     let doors = doors(&config, &keeper)?;
     let feeds = keeper.take_feeds().ok_or(Ended::Task("the keys' feeds"))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(keeper.snapshot()));
-    let (gate, health) = judge(&config, &snapshot, &feeds, &metrics);
+    let (memory, store) = remember(&config, &metrics).await?;
+    let (gate, health) = judge(&config, &snapshot, &feeds, &metrics, memory, store.as_ref());
     let (reporter, grpc_health) = tonic_health::server::health_reporter();
     // tonic-health says SERVING of itself before anybody knows.
     reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
@@ -94,8 +100,9 @@ async fn run(file: &Path, config: Arc<Config>, mut keeper: Keeper, metrics: Arc<
     let public = plain("public", config.listeners.public).await?;
     let (stop, stopped) = watch::channel(false);
     let in_flight = Arc::new(Semaphore::new(config.limits.in_flight));
-    let (senders, workers) = workers(&config, &stopped, |listener: &CheckListener, turns: &Arc<Semaphore>| {
-        let (gate, in_flight, turns) = (Arc::clone(&gate), Arc::clone(&in_flight), Arc::clone(turns));
+    let (senders, workers) = workers(&config, &stopped, store.as_ref(), |listener, turns, link| {
+        let gate = link.map_or(Arc::clone(&gate), |link| Arc::new(gate.spending_by(Spent::Redis(Arc::clone(link)))));
+        let (in_flight, turns) = (Arc::clone(&in_flight), Arc::clone(turns));
         let others = others(&grpc_health, listener.reflection);
         Services::new(gate, &listener.name, in_flight, turns, others)
     })?;
@@ -136,20 +143,36 @@ async fn run(file: &Path, config: Arc<Config>, mut keeper: Keeper, metrics: Arc<
     Ok(())
 }
 
+/// The process's own memory of spent proofs, and the one that replicas share, if they do.
+async fn remember(config: &Config, metrics: &Arc<Metrics>) -> Result<(Arc<Memory>, Option<Arc<Store>>), Refused> {
+    let spent = &config.proofs.spent;
+    let skew = config.proofs.rules.future_skew_seconds;
+    let redis = config.redis.clone().filter(|_| spent.store == config::Store::Redis);
+    // What was spent before this start the shared memory knows; where it does not, it says so.
+    let watermark = if redis.is_some() { i64::MIN } else { clock::now().saturating_add(skew) };
+    let memory = Arc::new(Memory::new(spent.capacity, spent.client_share_percent, watermark));
+    let store = redis.map(|redis| {
+        Arc::new(Store::new(redis, spent.on_unavailable, Arc::clone(&memory), skew, clock::now, Arc::clone(metrics)))
+    });
+    if let Some(store) = &store {
+        store.first_look().await?;
+    }
+    Ok((memory, store))
+}
+
 /// What judges checks, and what says whether to ask it.
 fn judge(
     config: &Config,
     snapshot: &Arc<ArcSwap<Snapshot>>,
     feeds: &Feeds,
     metrics: &Arc<Metrics>,
+    memory: Arc<Memory>,
+    store: Option<&Arc<Store>>,
 ) -> (Arc<Gate>, Arc<Health>) {
-    let spent = &config.proofs.spent;
-    let watermark = clock::now().saturating_add(config.proofs.rules.future_skew_seconds);
-    let memory = Arc::new(Memory::new(spent.capacity, spent.client_share_percent, watermark));
     let required = config.issuers.iter().filter(|issuer| issuer.required);
     let health = Health::new(
         Arc::clone(snapshot),
-        Arc::clone(&memory),
+        health::Spent { memory: Arc::clone(&memory), shared: store.map(|store| store.standing()) },
         Arc::clone(metrics),
         required.map(|issuer| issuer.rules.issuer.clone()).collect(),
         feeds.untried(),
@@ -249,18 +272,21 @@ type Workers = (Vec<Vec<Worker>>, Vec<oneshot::Receiver<()>>);
 fn workers(
     config: &Config,
     stopped: &watch::Receiver<bool>,
-    services: impl Fn(&CheckListener, &Arc<Semaphore>) -> Services,
+    store: Option<&Arc<Store>>,
+    services: impl Fn(&CheckListener, &Arc<Semaphore>, Option<&Arc<Link>>) -> Services,
 ) -> Result<Workers, Ended> {
     let count = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    // Before the first worker begins: it stands as a whole.
+    let links: Vec<_> = (0..count).map(|_| store.map(Store::link)).collect();
     let mut senders: Vec<Vec<Worker>> = config.listeners.check.iter().map(|_| Vec::new()).collect();
     let mut ends = Vec::new();
-    for _ in 0..count {
+    for link in links {
         let mut servers = Vec::new();
         let (turns, live) = (Arc::new(Semaphore::new(TURNS)), Arc::new(()));
         for (listener, senders) in config.listeners.check.iter().zip(&mut senders) {
             let (sender, receiver) = mpsc::channel::<Accepted>(BACKLOG);
             senders.push(Worker::new(sender, &live));
-            servers.push((services(listener, &turns), receiver));
+            servers.push((services(listener, &turns, link.as_ref()), receiver));
         }
         let (stopped, http) = (stopped.clone(), connection::http(&config.limits));
         let runtime = tokio::runtime::Builder::new_current_thread().event_interval(LOOKS).enable_all().build()?;
@@ -270,12 +296,25 @@ fn workers(
         builder.spawn(move || {
             let work = |(services, accepted)| connection::serve_all(http.clone(), services, accepted, stopped.clone());
             let servers = servers.into_iter().map(work);
-            runtime.block_on(join_all(servers));
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = join_all(servers) => {}
+                    () = kept(link) => {}
+                }
+            });
             let told = ended.send(()).is_ok();
             tracing::debug!(told, "a worker has ended");
         })?;
     }
     Ok((senders, ends))
+}
+
+/// Keeps a worker's link, if it has one, for ever: its connections live on the worker's runtime.
+async fn kept(link: Option<Arc<Link>>) {
+    match link {
+        Some(link) => link.keep().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// SIGHUP: look at the files now.

@@ -21,6 +21,9 @@ pub struct Metrics {
     stray_proofs: Counter<u64>,
     loads: Counter<u64>,
     spent: Gauge<u64>,
+    spent_shared: Gauge<u64>,
+    spent_locally: Gauge<u64>,
+    spent_losses: Counter<u64>,
 }
 
 /// What is loaded, and reloaded, from files.
@@ -101,6 +104,20 @@ impl Metrics {
                 .u64_gauge("keybound.proofs.remembered")
                 .with_description("Spent proofs that are remembered")
                 .build(),
+            spent_shared: meter
+                .u64_gauge("keybound.proofs.shared")
+                .with_description(
+                    "1 while spent proofs are remembered in the Redis that replicas share, 0 while they cannot be",
+                )
+                .build(),
+            spent_locally: meter
+                .u64_gauge("keybound.proofs.local")
+                .with_description("1 while this process remembers spent proofs alone, because Redis does not answer")
+                .build(),
+            spent_losses: meter
+                .u64_counter("keybound.proofs.losses")
+                .with_description("Times that the shared memory may have forgotten spent proofs, or began")
+                .build(),
             registry,
             _provider: provider,
         })
@@ -136,6 +153,17 @@ impl Metrics {
     /// How many spent proofs are remembered now.
     pub fn spent_entries(&self, entries: usize) {
         self.spent.record(u64::try_from(entries).unwrap_or(u64::MAX), &[]);
+    }
+
+    /// Who remembers spent proofs now, where replicas share them.
+    pub fn spent_store(&self, shared: bool, locally: bool) {
+        self.spent_shared.record(u64::from(shared), &[]);
+        self.spent_locally.record(u64::from(locally), &[]);
+    }
+
+    /// Spent proofs may have been forgotten.
+    pub fn spent_lost(&self) {
+        self.spent_losses.add(1, &[]);
     }
 
     /// Everything, in Prometheus' text format.

@@ -131,6 +131,11 @@ impl Memory {
         self.watermark.load(Ordering::Acquire)
     }
 
+    /// Raises the watermark, if it is lower; whether it was.
+    pub fn raise(&self, watermark: i64) -> bool {
+        self.watermark.fetch_max(watermark, Ordering::AcqRel) < watermark
+    }
+
     /// How many proofs are remembered.
     #[must_use]
     pub fn entries(&self) -> usize {

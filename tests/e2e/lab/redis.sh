@@ -32,10 +32,10 @@ from_debian() {
     (cd "$target/deb" && apt-get -qq download redis-server redis-tools $libraries) >/dev/null 2>&1 ||
         (cd "$target/deb" && apt-get -qq $own update && apt-get -qq $own download redis-server redis-tools $libraries) >/dev/null 2>&1 ||
         return 1
-    for package in "$target"/deb/*.deb; do dpkg-deb -x "$package" "$target/root" || return 1; done
+    for package in "$target"/deb/*.deb; do dpkg-deb -x "$package" "$target/unpacked" || return 1; done
     # lib/<architecture> has its own name on each.
-    set -- "$target"/root/usr/lib/*-linux-*
-    for program in redis-server redis-cli; do wrap "$program" "$1" "$target/root/usr/bin/$program"; done
+    set -- "$target"/unpacked/usr/lib/*-linux-*
+    for program in redis-server redis-cli; do wrap "$program" "$1" "$target/unpacked/usr/bin/$program"; done
     runs
 }
 
