@@ -148,6 +148,8 @@ pub fn words(error: &RedisError) -> String {
         None if error.is_timeout() => "no answer in time".to_owned(),
         None if error.is_connection_refusal() => "nobody listens there".to_owned(),
         None if error.is_connection_dropped() => "the connection has ended".to_owned(),
+        // The words of the system or of TLS, which knows nothing of what is sent.
+        None if error.is_io_error() => format!("the connection failed: {error}"),
         None => error.category().to_owned(),
     }
 }

@@ -39,4 +39,5 @@ mod resource;
 mod restart;
 mod secrecy;
 mod sender;
+mod shared;
 mod spelling;
