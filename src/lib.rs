@@ -24,10 +24,12 @@
 //! 1. `edge/listen.rs` accepts, `edge/connection.rs` speaks HTTP/2 on the worker, `edge/service.rs` takes the call and `edge/frame.rs` its
 //!    one message, raw, so that no failure becomes a gRPC error, which a mesh may turn into an allow. A check over the bound on work in
 //!    flight is denied at once.
-//! 2. `edge/gate.rs` is the whole path minus the socket: bytes in, answer out, nothing in between that waits.
+//! 2. `edge/gate.rs` is the whole path minus the socket: bytes in, answer out, nothing in between that waits, but for a memory of spent
+//!    proofs that replicas share.
 //! 3. `edge/wire.rs` reads the fields in place; `decision/facts.rs` refuses what is malformed, too large or can be read in two ways.
 //! 4. `decision/mod.rs` walks on one screen: route, credential, token, client, certificate, binding. It ends, or asks for one thing:
-//!    that the proof be spent. The gate spends it in `edge/spent/memory.rs` and hands the answer back.
+//!    that the proof be spent. The gate spends it in `edge/spent/memory.rs`, or in `edge/spent/redis/mod.rs` for a whole fleet, and hands the
+//!    answer back.
 //!    `edge/known.rs` remembers tokens whose signature was verified and certificates that were read: facts, never a verdict.
 //! 5. `decision/policy/mod.rs` asks Cedar, but only about the policies that `decision/policy/index.rs` finds: guardrails first, then
 //!    scopes, then the policies.
@@ -88,7 +90,7 @@
 //! | a token type | a file in `decision/token`, an arm in its `mod.rs` |
 //! | a binding mechanism | a file in `decision/binding`, a variant of `Confirmation`, an arm in `prove` |
 //! | a Cedar attribute | a row and its value in `decision/policy/attributes.rs`, the schema, a policy test |
-//! | a memory of spent proofs | a file in `edge/spent` |
+//! | a memory of spent proofs | a file in `edge/spent`, stamped with the suite of `tests/stores` |
 //! | a key in the operator's file | its field in `config`, `deploy/keybound.yaml`, `docs/config.md` (it is printed) |
 #![doc = include_str!("why.md")]
 #![doc = include_str!("threats.md")]

@@ -152,6 +152,10 @@ impl Cluster {
             until("the cluster is up", START, || {
                 node.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok").then_some(())
             });
+            until("replicas have what there is", START, || {
+                let replication = node.ask(&["INFO", "replication"]);
+                (replication.contains("role:master") || replication.contains("master_link_status:up")).then_some(())
+            });
         }
         cluster
     }

@@ -21,8 +21,12 @@ use crate::edge::random;
 use crate::edge::redis::NoConnection;
 use crate::edge::spent::Settled;
 
-/// Between two looks at a node that answers: how long a replica that was made primary and back, or a policy that was changed, may go unnoticed.
+/// Between two looks at a node that answers: how long a node that was made a replica and back, or a policy that was changed, may go
+/// unnoticed.
 const EVERY: Duration = Duration::from_secs(1);
+/// The same on the links beside the first: what that one finds raises the watermark for all, and a hundred processes of many workers
+/// each are not to keep Redis busy with looks.
+const SELDOM: Duration = Duration::from_secs(15);
 /// Entries stay for so much longer than they must, as those in memory do: our clock and Redis' may go differently.
 const KEPT_LONGER_SECONDS: i64 = 32;
 /// After this long a link is sound, and the next trouble is not of the last one.
@@ -134,10 +138,12 @@ impl Link {
             self.is_unchanged().await?;
         }
         self.store.standing.up(self.number);
+        let every = if self.number == 0 { EVERY } else { SELDOM };
         loop {
             tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(every) => {}
                 () = self.wake.notified() => {}
+                () = self.store.standing.trouble() => {}
             }
             if self.moved.swap(false, Ordering::AcqRel) || !self.is_unchanged().await? {
                 return Ok(());

@@ -101,17 +101,17 @@ impl Store {
         Arc::new(Link::new(Arc::clone(self), self.standing.join()))
     }
 
-    /// Whether the process may start with this Redis. One that cannot be reached may come later, and is looked at then.
+    /// Whether the process may start with this Redis. One that cannot be used now may be later, and is looked at then.
     ///
     /// # Errors
-    /// [`Refused`]: Redis evicts or is a replica.
+    /// [`Refused`]: Redis evicts, which does not pass.
     pub async fn first_look(&self) -> Result<(), Refused> {
         let missing = match self.assemble(None).await {
             Ok(topology) => topology.missing,
             Err(missing) => vec![missing],
         };
         for (address, why) in missing {
-            if let Unusable::Unfit(unfit @ (Unfit::Evicts(_) | Unfit::Replica)) = why {
+            if let Unusable::Unfit(unfit @ Unfit::Evicts(_)) = why {
                 return Err(Refused::Unfit(address, unfit));
             }
             tracing::warn!(redis = %address, %why, "Redis cannot be used yet");

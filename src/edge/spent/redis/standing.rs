@@ -6,6 +6,9 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
 use crate::config::OnUnavailable;
 use crate::edge::spent::memory::Memory;
 use crate::telemetry::metrics::Metrics;
@@ -61,6 +64,7 @@ pub struct Standing {
     /// Of each link: whether Redis answers on it, once that is known.
     links: Mutex<Vec<Option<bool>>>,
     why: Mutex<Option<String>>,
+    trouble: Notify,
 }
 
 impl Standing {
@@ -75,7 +79,8 @@ impl Standing {
     ) -> Self {
         let (links, why) = (Mutex::default(), Mutex::default());
         let state = AtomicU8::new(State::Starting.number());
-        Self { on_unavailable, memory, future_skew_seconds, clock, metrics, state, links, why }
+        let trouble = Notify::new();
+        Self { on_unavailable, memory, future_skew_seconds, clock, metrics, state, links, why, trouble }
     }
 
     /// One more link; its number.
@@ -106,6 +111,12 @@ impl Standing {
     /// Redis does not answer on a link, and why.
     pub fn down(&self, link: usize, why: &str) {
         self.report(link, false, Some(why));
+        self.trouble.notify_waiters();
+    }
+
+    /// When Redis does not answer on some link: the others look too.
+    pub fn trouble(&self) -> Notified<'_> {
+        self.trouble.notified()
     }
 
     fn report(&self, link: usize, answers: bool, why: Option<&str>) {
