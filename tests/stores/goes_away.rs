@@ -159,3 +159,36 @@ async fn a_cluster_that_loses_a_node_denies_its_part_and_goes_on_with_its_replic
     let replayed = spend_many(&two, 200..260, after).await;
     assert!(replayed.iter().all(|spending| *spending == Spending::Replayed), "{replayed:?}");
 }
+
+#[tokio::test]
+async fn slots_that_move_take_their_proofs_along() {
+    let cluster = Cluster::start("reshard", 0);
+    let bench = Bench::at_cluster(&cluster, Plan::new("fleet")).await;
+    let before = spend_many(&bench, 0..60, LATER).await;
+    assert!(before.iter().all(|spending| *spending == Spending::Fresh), "{before:?}");
+    // Others, so that their own memory does not answer for Redis.
+    let mut moving = cluster.move_slots(0, 1, 1_000);
+    let mut refused = 0;
+    while moving.ended().is_none() {
+        let other = Bench::at_cluster(&cluster, Plan::new("fleet")).await;
+        let meanwhile = spend_many(&other, 0..60, LATER).await;
+        assert!(!meanwhile.contains(&Spending::Fresh), "{meanwhile:?}");
+        refused += meanwhile.iter().filter(|spending| **spending == Spending::Replayed).count();
+    }
+    assert!(moving.wait(Duration::ZERO).success() && refused > 0);
+    // The one that saw it all finds the new places, and what it says is good at another one.
+    let begun = Instant::now();
+    for key in 100..160 {
+        let mut spending = Spending::Unavailable;
+        let mut tries = key * 1_000;
+        while spending == Spending::Unavailable {
+            assert!(begun.elapsed() < Duration::from_secs(10), "it does not find them");
+            tries += 1;
+            spending = bench.spend(&proof(tries, "a"), LATER).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(spending, Spending::Fresh);
+        let other = Bench::at_cluster(&cluster, Plan::new("fleet")).await;
+        assert_eq!(other.spend(&proof(tries, "a"), LATER).await, Spending::Replayed);
+    }
+}
