@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use keybound::edge::clock;
 
 use crate::lab::redis::{Cluster, Redis};
-use crate::lab::{Edge, Lab, Plan, until};
+use crate::lab::{Edge, Lab, Plan, place, until};
 use crate::requests::{ITEMS, dpop, dpop_with_nonce, mtls};
 use crate::send::{Answer, http2};
 use crate::support::Request;
@@ -128,7 +128,17 @@ async fn one_proof_passes_once_in_a_fleet_and_a_replica_that_joins_it_knows() {
 #[tokio::test]
 async fn one_proof_passes_once_through_a_cluster() {
     let cluster = Cluster::start("cluster-redis", 0);
-    let replicas = fleet("cluster", &plan(&format!("mode: cluster, addresses: [{}]", cluster.addresses()), ""));
+    let password = place::directory("cluster-password").join("password");
+    std::fs::write(&password, secure::PASSWORD).unwrap();
+    for node in &cluster.0 {
+        secure::let_in(node, &["+cluster|slots", "+cluster|info"]);
+    }
+    let section = format!(
+        "mode: cluster, addresses: [{}], username: keybound, password_file: {}",
+        cluster.addresses(),
+        password.display()
+    );
+    let replicas = fleet("cluster", &plan(&section, ""));
     for _ in 0..5 {
         exactly_one_passes(&replicas).await;
     }

@@ -10,9 +10,17 @@ use crate::lab::process::Process;
 use crate::lab::redis::{Redis, program};
 use crate::lab::{Lab, place, secrets, told, until};
 
-const PASSWORD: &str = "HushOfTheEndToEndTestsOnly";
+pub const PASSWORD: &str = "HushOfTheEndToEndTestsOnly";
 /// What keybound must be allowed, and nothing beside it.
 const MAY: [&str; 4] = ["~keybound:*", "+set", "+get", "+info"];
+
+/// Lets keybound in, with these rights more.
+pub fn let_in(redis: &Redis, more: &[&str]) {
+    secrets::keep(PASSWORD);
+    let password = format!(">{PASSWORD}");
+    let user = ["ACL", "SETUSER", "keybound", "on", &password].into_iter().chain(MAY).chain(more.iter().copied());
+    assert_eq!(redis.ask(&user.collect::<Vec<_>>()), "OK");
+}
 
 /// Certificates of a Redis and of its clients, from an authority of their own.
 struct Certificates(PathBuf);
@@ -56,7 +64,6 @@ struct Secure {
 
 impl Secure {
     fn start(name: &str) -> Self {
-        secrets::keep(PASSWORD);
         let certificates = Certificates::make(&format!("{name}-certificates"));
         let port = place::free_port();
         let paths = ["localhost.crt", "localhost.key", "ca.crt"].map(|file| certificates.path(file));
@@ -77,9 +84,7 @@ impl Secure {
         let options: Vec<_> =
             users.into_iter().chain(if speaks_tls() { own.as_slice() } else { &[] }.iter().copied()).collect();
         let redis = Redis::start_with_password(name, &options, Some("another"));
-        let password = format!(">{PASSWORD}");
-        let user: Vec<_> = ["ACL", "SETUSER", "keybound", "on", &password].into_iter().chain(MAY).collect();
-        assert_eq!(redis.ask(&user), "OK");
+        let_in(&redis, &[]);
         let front = (!speaks_tls()).then(|| front(&certificates, port, redis.port));
         until("TLS is spoken", Duration::from_secs(20), || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
         Self { redis, port, certificates, _front: front }

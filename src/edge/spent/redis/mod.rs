@@ -172,11 +172,15 @@ impl Store {
 
     async fn slots_by(&self, address: &RedisAddress, before: Option<&Topology>) -> Result<Slots, Unusable> {
         let connection = self.connection(address, before).await?;
-        let mut commands = Pipeline::with_capacity(1);
-        commands.cmd("CLUSTER").arg("SLOTS");
-        let answers = sent(&connection, &commands, 1, LOOK).await?;
-        let answer = answers.first().unwrap_or(&Value::Nil);
-        Slots::read(answer, address).ok_or(Unusable::Odd)
+        let mut commands = Pipeline::with_capacity(2);
+        commands.cmd("CLUSTER").arg("SLOTS").cmd("CLUSTER").arg("INFO");
+        let answers = sent(&connection, &commands, 2, LOOK).await?;
+        let [slots, Value::BulkString(info)] = answers.as_slice() else { return Err(Unusable::Odd) };
+        // A node that has lost the others tells of slots as they were.
+        if !core::str::from_utf8(info).is_ok_and(|info| info.lines().any(|line| line == "cluster_state:ok")) {
+            return Err(Unusable::ClusterDown);
+        }
+        Slots::read(slots, address).ok_or(Unusable::Odd)
     }
 
     async fn node(

@@ -68,6 +68,9 @@ pub enum Unusable {
     /// It must not remember proofs.
     #[error(transparent)]
     Unfit(#[from] Unfit),
+    /// It has lost the other nodes, or they have lost slots.
+    #[error("its cluster is down")]
+    ClusterDown,
     /// What it says is not what was asked for.
     #[error("it does not answer as Redis does")]
     Odd,
