@@ -1,7 +1,8 @@
 //! Everything that touches the outside: sockets, files, the clock, tasks. It decides nothing.
 //!
 //! A check comes in through [`listen`], [`connection`] and [`service`], is judged in [`gate`] (bytes in, answer out, nothing in between
-//! that waits, but for a memory of spent proofs that replicas share: [`spent`]), and leaves through [`reply`]. [`keeper`] publishes what decisions read; [`health`] says whether to ask at all.
+//! that waits, but for a memory of spent proofs that replicas share: [`spent`]), and leaves through [`reply`]. [`keeper`] publishes what
+//! decisions read; [`health`] says whether to ask at all.
 
 pub mod clock;
 pub mod connection;
