@@ -29,7 +29,11 @@ impl Redis {
 
     /// One whose `default` user has this password.
     pub fn start_with_password(name: &str, options: &[&str], password: Option<&str>) -> Self {
-        let (port, directory) = (place::free_port(), place::directory(name));
+        Self::start_at(place::free_port(), name, options, password)
+    }
+
+    fn start_at(port: u16, name: &str, options: &[&str], password: Option<&str>) -> Self {
+        let directory = place::directory(name);
         let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
         let process = Mutex::new(start(port, &directory, &options));
         let redis = Self { port, directory, options, password: password.map(str::to_owned), process };
@@ -131,13 +135,23 @@ pub fn program(name: &str) -> PathBuf {
     program
 }
 
+/// A port for a node of a cluster: nodes speak to each other ten thousand above it, and there it must be free too.
+fn node_port() -> u16 {
+    loop {
+        let port = place::free_port() - 10_000;
+        if port < 20_000 && std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// A cluster: three that are written to, each with a replica if that is wanted.
 pub struct Cluster(pub Vec<Redis>);
 
 impl Cluster {
     pub fn start(name: &str, replicas: usize) -> Self {
         let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--repl-diskless-sync-delay", "0"];
-        let node = |number| Redis::start(&format!("{name}-{number}"), &options);
+        let node = |number| Redis::start_at(node_port(), &format!("{name}-{number}"), &options, None);
         let nodes: Vec<_> = (0..3 * (1 + replicas)).map(node).collect();
         let log = place::directory(name).join("create.log");
         let addresses: Vec<_> = nodes.iter().map(Redis::address).collect();
