@@ -6,11 +6,12 @@ PYTHON ?= python3
 NODE ?= node
 NPM ?= npm
 
-# Partners that the demo and the end-to-end tests run: a real Envoy, a real authorization server, real clients.
+# Partners that the demo and the end-to-end tests run: a real Envoy, a real Redis, a real authorization server, real clients.
 # All pinned, all below .tools/; `rm -rf .tools` undoes it.
 TOOLS := .tools
 VENV_STAMP := $(TOOLS)/venv/.installed
 NODE_STAMP := $(TOOLS)/node/.installed
+REDIS_STAMP := $(TOOLS)/redis/.installed
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY_STAMP := $(TOOLS)/.cargo-deny-$(CARGO_DENY_VERSION)
 CARGO_FUZZ_VERSION := 0.13.2
@@ -27,12 +28,12 @@ FUZZ := target/fuzz
 .DELETE_ON_ERROR:
 # Steps print in order, and cargo locks the target directory anyway.
 .NOTPARALLEL:
-.PHONY: help demo test e2e chaos conformance fuzz bench bench-envoy bench-instructions check tools deny deploy-check fmt fmt-check lint doc need-valgrind need-nightly need-rust need-cc need-python need-node
+.PHONY: help demo test e2e chaos conformance fuzz bench bench-envoy bench-instructions check tools partners deny deploy-check fmt fmt-check lint doc need-valgrind need-nightly need-rust need-cc need-python need-node
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: tools need-rust need-cc ## Play the story: Envoy, an authorization server, an API and keybound on loopback (KEEP=1 leaves it up)
+demo: partners need-rust need-cc ## Play the story: Envoy, an authorization server, an API and keybound on loopback (KEEP=1 leaves it up)
 	$(CARGO) build --locked
 	@$(NODE) deploy/demo/demo.mjs
 
@@ -43,7 +44,7 @@ test: tools need-rust need-cc ## Run every test, and the demo's story with its r
 e2e: tools need-rust need-cc ## Run only the tests that go through a real Envoy
 	$(CARGO) test --locked --test e2e
 
-chaos: tools need-rust need-cc ## Play faults under load through a real Envoy, and print what was measured (5 minutes at most)
+chaos: partners need-rust need-cc ## Play faults under load through a real Envoy, and print what was measured (5 minutes at most)
 	$(CARGO) test --locked --test chaos -- --faults
 
 conformance: tools need-rust need-cc ## Run the conformance table and print it
@@ -64,7 +65,7 @@ bench: need-rust need-cc ## Measure what a check costs, on loopback (8 minutes; 
 	$(CARGO) bench --locked --bench load --bench floor --no-run
 	$(CARGO) bench --locked --bench load -- $(BENCH)
 
-bench-envoy: tools need-rust need-cc ## Measure what keybound costs behind a real Envoy (6 minutes at most)
+bench-envoy: partners need-rust need-cc ## Measure what keybound costs behind a real Envoy (6 minutes at most)
 	@$(CARGO) bench --locked --bench envoy
 
 bench-instructions: $(GUNGRAUN_STAMP) need-rust need-cc need-valgrind ## Count the instructions of a check, and compare with the record (UPDATE=1 renews it)
@@ -72,12 +73,15 @@ bench-instructions: $(GUNGRAUN_STAMP) need-rust need-cc need-valgrind ## Count t
 
 check: fmt-check lint doc deny deploy-check test ## Everything a change must pass: format, lints, docs, licences and bans, deploy files, tests
 
-tools: $(VENV_STAMP) $(NODE_STAMP) ## Install the demo's and the tests' partners into .tools (once)
+# Who needs no Redis does not wait for one.
+partners: $(VENV_STAMP) $(NODE_STAMP)
+
+tools: partners $(REDIS_STAMP) ## Install the demo's and the tests' partners into .tools (once)
 
 deny: $(CARGO_DENY_STAMP) ## Check licences, banned crates and sources of the dependency tree
 	$(TOOLS)/bin/cargo-deny --locked check --hide-inclusion-graph licenses bans sources
 
-deploy-check: tools ## Let Envoy validate the configuration in deploy/
+deploy-check: partners ## Let Envoy validate the configuration in deploy/
 	@$(NODE) deploy/demo/demo.mjs --validate
 
 fmt: need-rust ## Format the Rust code
@@ -134,6 +138,13 @@ $(NODE_STAMP): deploy/demo/package.json deploy/demo/package-lock.json deploy/dem
 	@mkdir -p $(TOOLS)/node
 	@cp deploy/demo/package.json deploy/demo/package-lock.json deploy/demo/.npmrc $(TOOLS)/node/
 	@cd $(TOOLS)/node && $(NPM) ci --ignore-scripts --loglevel=error
+	@touch $@
+
+$(REDIS_STAMP): tests/e2e/lab/redis.sh
+	@$(MAKE) --no-print-directory need-python
+	@echo "installing Redis into $(TOOLS)/redis"
+	@rm -rf $(TOOLS)/redis
+	@sh tests/e2e/lab/redis.sh $(TOOLS)/redis $(PYTHON)
 	@touch $@
 
 $(CARGO_DENY_STAMP):

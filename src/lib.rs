@@ -29,7 +29,7 @@
 //! 3. `edge/wire.rs` reads the fields in place; `decision/facts.rs` refuses what is malformed, too large or can be read in two ways.
 //! 4. `decision/mod.rs` walks on one screen: route, credential, token, client, certificate, binding. It ends, or asks for something: that
 //!    an issuer be asked about the token (`decision/asking.rs`), that the proof be spent. The gate has it done in `edge/introspection/desk.rs`
-//!    and `edge/spent/memory.rs`, and hands the answer back.
+//!    and `edge/spent/memory.rs`, or in `edge/spent/redis/mod.rs` for a whole fleet, and hands the answer back.
 //!    `edge/revocations` fills the list that `decision/revocation` looks in, from what was asked at the admin listener and is in its journal.
 //!    `edge/known.rs` remembers tokens whose signature was verified and certificates that were read: facts, never a verdict.
 //! 5. `decision/policy/mod.rs` asks Cedar, but only about the policies that `decision/policy/index.rs` finds: guardrails first, then
@@ -94,7 +94,7 @@
 //! | a binding mechanism | a file in `decision/binding`, a variant of `Confirmation`, an arm in `prove` |
 //! | a Cedar attribute | a row and its value in `decision/policy/attributes.rs`, the schema, a policy test |
 //! | a name by which something is revoked | a variant of `Target` and its line in `decision/revocation`, a row of the conformance table |
-//! | a memory of spent proofs | a file in `edge/spent` |
+//! | a memory of spent proofs | a file in `edge/spent`, stamped with the suite of `tests/stores` |
 //! | a source of revocations | a file in `edge/revocations` that tells its `edge/revocations/book.rs`; what is to outlive a restart goes by `Revocations::take` |
 //! | a key in the operator's file | its field in `config`, `deploy/keybound.yaml`, `docs/config.md` (it is printed) |
 #![doc = include_str!("why.md")]

@@ -14,6 +14,7 @@ mod issuers;
 mod listeners;
 mod naming;
 mod raw;
+mod redis;
 mod reference;
 mod sections;
 #[cfg(test)]
@@ -30,9 +31,11 @@ pub use self::certificate::{Certificate, Crls};
 pub use self::introspection::{AssertionAlgorithm, ClientAuth, Introspection, PrivateKeyJwt};
 pub use self::issuers::{Issuer, KeySource};
 pub use self::listeners::{CheckListener, ListenAddress, Listeners};
+pub use self::redis::{Layout, Redis, RedisAddress, RedisTls};
 pub use self::reference::reference;
 pub use self::sections::{
-    Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, Permission, Profile, Revocations, Spent, Tls, Upstream,
+    Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, OnUnavailable, Permission, Profile, Revocations,
+    Spent, Store, Tls, Upstream,
 };
 pub use self::url::{Url, WrongUrl, is_forbidden_address, key_url};
 
@@ -60,6 +63,8 @@ pub struct Config {
     pub certificate: Certificate,
     /// What proofs must look like, and how they are remembered.
     pub proofs: Proofs,
+    /// The Redis that replicas share; there if spent proofs are remembered in it.
+    pub redis: Option<Redis>,
     /// What the API is told.
     pub upstream: Upstream,
     /// Bounds on the work in flight.
@@ -83,7 +88,7 @@ pub struct Proofs {
     pub rules: ProofRules,
     /// Files with nonce keys: the first mints, all verify; empty: a key is generated at start.
     pub nonce_key_files: Vec<PathBuf>,
-    /// How many used proofs are remembered.
+    /// How used proofs are remembered.
     pub spent: Spent,
 }
 
@@ -124,6 +129,7 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
     if let Some(listener) = &mut listeners.admin {
         listener.certificate_optional = bearers;
     }
+    let redis = redis::settle(written.redis, &written.proofs, &written.limits, node, findings);
     upstream::check(&written.upstream.identity_headers, node.key("upstream").key("identity_headers"), findings);
     let in_flight = written.limits.in_flight;
     let issuers = issuers::settle(written.issuers, node.key("issuers"), written.profile, in_flight, findings);
@@ -136,6 +142,7 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
         jwks,
         certificate: certificate::settle(written.certificate, node.key("certificate"), findings),
         proofs: settle_proofs(written.proofs, node.key("proofs"), written.profile, findings),
+        redis,
         upstream: written.upstream,
         limits: written.limits,
         log: written.log,

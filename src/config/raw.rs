@@ -14,6 +14,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::introspection;
+use super::redis::Written as Redis;
 use super::sections::{Bundle, Jwks, Limits, Log, Metadata, Permission, Profile, Revocations, Spent, Tls, Upstream};
 use crate::decision::jose::algorithm::Algorithm;
 pub(super) use certificate::{Certificate, ChainVerifiedBy, CrlDepth, Crls, Source, Unanswered, Xfcc};
@@ -42,6 +43,9 @@ pub(super) struct File {
     /// What every `DPoP` proof must look like (RFC 9449).
     #[serde(default)]
     pub proofs: Proofs,
+    /// The Redis that replicas share; none if absent. What it must be like is told in `docs/fleet.md`.
+    #[serde(default)]
+    pub redis: Option<Redis>,
     /// What the API behind Envoy is told.
     #[serde(default)]
     pub upstream: Upstream,
@@ -228,16 +232,17 @@ pub(super) struct Proofs {
     #[schemars(range(min = 1, max = 300))]
     pub max_age_seconds: i64,
     /// How far `iat` of a proof may be ahead of our clock, in seconds, where no nonce is used. For as long after each start
-    /// `/readyz` says 503 and such proofs are denied (`proof_predates_memory`): nobody can say whether they were used before.
+    /// `/readyz` says 503 and such proofs are denied (`proof_predates_memory`): nobody can say whether they were used before. With
+    /// `spent.store: redis` a replica that joins others need not wait, and all deny such proofs when Redis may have lost some.
     #[schemars(range(min = 0, max = 60))]
     pub future_skew_seconds: i64,
     /// How long a nonce lives, in seconds.
     #[schemars(range(min = 30, max = 3_600))]
     pub nonce_lifetime_seconds: i64,
     /// Files with nonce keys, 32 to 4096 random bytes each: the first mints, all verify. Replicas need the same ones, or each
-    /// refuses the others' nonces. Empty: a key is generated at start.
+    /// refuses the others' nonces. Empty: a key is generated at start; not with `spent.store: redis`.
     pub nonce_key_files: Vec<PathBuf>,
-    /// How many used proofs are remembered, in memory: each process for itself.
+    /// How used proofs are remembered.
     pub spent: Spent,
 }
 

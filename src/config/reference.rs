@@ -16,7 +16,7 @@ The operator's file; `deploy/keybound.yaml` is an example that names every key. 
 - This file is read at start only. The files that it names are read again when their content changes, which is looked at every
   `bundle.poll_seconds` and at once on SIGHUP: the bundle, `keys.file`, `trust_bundle`, `nonce_key_files` and the TLS files of
   listeners; those of `introspection.auth` on the poll alone. What is broken changes nothing: the last good one stays, and the log and `keybound_loads_total` (by `what` and
-  `outcome`) say so. Only `jwks.ca_file` is read at start and never again.
+  `outcome`) say so. Only `jwks.ca_file` is read at start and never again; the files of `redis` at every connect.
 - `keybound check` reads all that the start reads, says what is wrong with it, and opens no socket.";
 
 /// The reference in Markdown.

@@ -108,13 +108,18 @@ impl Default for Jwks {
     }
 }
 
-/// How many used proofs are remembered.
+/// How used proofs are remembered.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Spent {
+    /// Where used proofs are remembered. Replicas that each remember their own accept a proof once each.
+    pub store: Store,
+    /// What becomes of proofs while Redis does not answer. Only with `store: redis`.
+    pub on_unavailable: OnUnavailable,
     /// How many proofs are remembered at once: at least the requests with proofs per second times the seconds that a proof is
     /// remembered (`max_age_seconds` + `future_skew_seconds`; 600 for a proof with a nonce). When it is full, proofs are denied
-    /// with 503 (`fault_spent_store_full`).
+    /// with 503 (`fault_spent_store_full`). With `store: redis` it counts what came through this process; what the fleet has room for
+    /// is Redis' `maxmemory`.
     #[schemars(range(min = 1_000, max = 100_000_000))]
     pub capacity: usize,
     /// The most of it that one client may fill, in percent; more is denied with 429 (`proof_share_exceeded`).
@@ -124,8 +129,36 @@ pub struct Spent {
 
 impl Default for Spent {
     fn default() -> Self {
-        Self { capacity: 1_000_000, client_share_percent: 10 }
+        Self {
+            store: Store::default(),
+            on_unavailable: OnUnavailable::default(),
+            capacity: 1_000_000,
+            client_share_percent: 10,
+        }
     }
+}
+
+/// Where used proofs are remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Store {
+    /// in this process: for one replica, or for proofs that may be used once at each
+    #[default]
+    Memory,
+    /// in Redis, for every replica: a proof is used once in the whole fleet; needs the section `redis` and `nonce_key_files`
+    Redis,
+}
+
+/// What becomes of proofs while Redis does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnavailable {
+    /// they are denied with 503 (`fault_spent_store_unavailable`)
+    #[default]
+    Deny,
+    /// each replica remembers its own, so a proof may be used once at each; at the switch there and at the switch back, proofs that were made
+    /// before are denied for `future_skew_seconds`
+    Local,
 }
 
 /// What the API behind Envoy is told.

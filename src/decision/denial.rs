@@ -301,6 +301,8 @@ denials! {
         "A source of revocations has been silent for too long to say that something is not revoked"
     FaultSpentStoreFull "fault_spent_store_full" Fault 503 None Never
         "The memory of spent proofs is full"
+    FaultSpentStoreUnavailable "fault_spent_store_unavailable" Fault 503 None Never
+        "The memory of spent proofs, which replicas share, did not answer in time"
     FaultOverloaded "fault_overloaded" Fault 503 None Never
         "More checks are under way than the limit"
     FaultDeadline "fault_deadline" Fault 503 None Never

@@ -31,7 +31,7 @@ mod verdict;
 use std::sync::Arc;
 
 pub use asking::Asking;
-pub use verdict::{Decision, Findings, Identity, Refusal, Verdict};
+pub use verdict::{Decision, Findings, Identity, Refusal, Remembered, Verdict};
 
 use asking::Ahead;
 use binding::{Bound, BoundSender, Occasion, ProofAhead, ProvenSender, Sender, Spend, Spending};

@@ -55,6 +55,16 @@ pub struct Identity {
     pub proof: ProofMethod,
 }
 
+/// Where a spent proof is remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Remembered {
+    /// Where the operator wants it.
+    #[default]
+    AsConfigured,
+    /// By this process alone, because the memory that replicas share was not there.
+    Locally,
+}
+
 /// What was learned on the way, for the record; nothing decides by it.
 #[derive(Default)]
 pub struct Findings {
@@ -80,6 +90,8 @@ pub struct Findings {
     pub revoked_by: Option<EntryId>,
     /// A `DPoP` header beside the scheme Bearer was ignored.
     pub stray_proof: bool,
+    /// Where the proof is remembered, if it had to be spent.
+    pub remembered: Remembered,
     /// Whether the operation is public: what takes no credential is sent none.
     pub public: bool,
     /// Whether the API is in observe mode.

@@ -15,7 +15,7 @@ use crate::config::Upstream;
 use crate::decision::denial::Denial;
 use crate::decision::facts::RequestFacts;
 use crate::decision::snapshot::Snapshot;
-use crate::decision::{Decision, Examined, Verdict, examine};
+use crate::decision::{Decision, Examined, Remembered, Verdict, examine};
 use crate::edge::introspection::{Introspect, Nobody};
 use crate::edge::jwks::Wanted;
 use crate::edge::reply::CheckResponse;
@@ -27,7 +27,8 @@ use crate::telemetry::log;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::record::{DecisionId, DecisionRecord};
 
-/// Judges checks. One for the process.
+/// Judges checks. One for the process, or one for each worker where partners are a worker's own.
+#[derive(Clone)]
 pub struct Gate {
     /// What is known now; a check loads it once.
     pub snapshot: Arc<ArcSwap<Snapshot>>,
@@ -67,6 +68,14 @@ impl Partners {
 }
 
 impl Gate {
+    /// The same, with another memory of spent proofs.
+    #[must_use]
+    pub fn spending_by(&self, spent: Spent) -> Self {
+        let mut other = self.clone();
+        other.partners.spent = spent;
+        other
+    }
+
     /// Answers one check. `message` is the CheckRequest, or why there is none; `arrived` is when it began to come in.
     ///
     /// A defect anywhere in it is a denial: a panic that got out would reset the stream, and a mesh may turn that into an allow.
@@ -157,9 +166,11 @@ pub async fn judge(
         let answer = partners.introspection.introspect(asking.ask(), now).await;
         examined = asking.answered(answer);
     }
+    let mut remembered = Remembered::default();
     if let Examined::Needs(unsettled) = examined {
-        let spending = partners.spent.spend(unsettled.spend(), now).await;
-        examined = unsettled.settle(spending);
+        let settled = partners.spent.spend(unsettled.spend(), now).await;
+        remembered = settled.remembered;
+        examined = unsettled.settle(settled.spending);
     }
     let mut decision = match examined {
         Examined::Ended(decision) => *decision,
@@ -167,6 +178,7 @@ pub async fn judge(
         // What was answered and settled is not asked for again; if it were, nothing would be proven.
         Examined::Asks(_) | Examined::Needs(_) => Decision::refuse(Denial::FaultInternal),
     };
+    decision.findings.remembered = remembered;
     decision.findings.request_id = facts.request_id().map(str::to_owned);
     decision
 }

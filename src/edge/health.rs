@@ -1,7 +1,8 @@
 //! Whether this process should be asked: the truth, told over gRPC health and to probes.
 //!
-//! Ready: a bundle is loaded, each issuer's keys were tried once (and are here, where `required`), the watermark of the spent proofs
-//! has passed, and the process is not draining. One dead identity provider does not take the others' tenants down.
+//! Ready: a bundle is loaded, each issuer's keys were tried once (and are here, where `required`), the memory of spent proofs has been
+//! found and its watermark has passed, and the process is not draining. One dead identity provider does not take the others' tenants
+//! down, and neither does a shared memory that goes away later: whoever shows a certificate is served without it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,6 +22,7 @@ use crate::edge::clock;
 use crate::edge::revocations::Revocations;
 use crate::edge::service;
 use crate::edge::spent::memory::Memory;
+use crate::edge::spent::redis::{Standing, State as Shared};
 use crate::telemetry::metrics::Metrics;
 
 /// How often the answer of gRPC health is brought up to date.
@@ -29,12 +31,22 @@ const EVERY: Duration = Duration::from_millis(200);
 /// What readiness is told from.
 pub struct Health {
     snapshot: Arc<ArcSwap<Snapshot>>,
-    spent: Arc<Memory>,
+    spent: Spent,
     revocations: Arc<Revocations>,
     metrics: Arc<Metrics>,
     required: Vec<String>,
     untried: Arc<AtomicUsize>,
     draining: AtomicBool,
+    /// The watermark of the start has passed: one that is raised later is no reason to be asked nothing at all.
+    begun: AtomicBool,
+}
+
+/// The memory of spent proofs, as far as readiness is concerned.
+pub struct Spent {
+    /// The process's own.
+    pub memory: Arc<Memory>,
+    /// How it stands with the one that replicas share, if they do.
+    pub shared: Option<Arc<Standing>>,
 }
 
 /// Why the process is not ready.
@@ -48,6 +60,8 @@ pub enum NotReady {
     KeysUntried(usize),
     /// Keys of these issuers, which are `required`, are missing.
     KeysMissing(Vec<String>),
+    /// The shared memory of spent proofs has not been found, and perhaps why.
+    SpentUnseen(Option<String>),
     /// Proofs made before the start could still be replayed, for so many seconds.
     WatermarkAhead(i64),
 }
@@ -58,7 +72,11 @@ impl NotReady {
     pub const fn seconds_left(&self) -> Option<i64> {
         match self {
             Self::WatermarkAhead(seconds) => Some(*seconds),
-            Self::Draining | Self::BundleMissing | Self::KeysUntried(_) | Self::KeysMissing(_) => None,
+            Self::Draining
+            | Self::BundleMissing
+            | Self::KeysUntried(_)
+            | Self::KeysMissing(_)
+            | Self::SpentUnseen(_) => None,
         }
     }
 
@@ -77,6 +95,8 @@ impl core::fmt::Display for NotReady {
                 write!(f, "keys have not been fetched for once yet; issuers: {issuers}")
             }
             Self::KeysMissing(issuers) => write!(f, "keys of required issuers are missing: {}", issuers.join(", ")),
+            Self::SpentUnseen(None) => f.write_str("the memory of spent proofs has not been looked at yet"),
+            Self::SpentUnseen(Some(why)) => write!(f, "the memory of spent proofs cannot be used: {why}"),
             Self::WatermarkAhead(_) => f.write_str("proofs made before the start could still be replayed"),
         }
     }
@@ -88,13 +108,14 @@ impl Health {
     #[must_use]
     pub fn new(
         snapshot: Arc<ArcSwap<Snapshot>>,
-        spent: Arc<Memory>,
+        spent: Spent,
         revocations: Arc<Revocations>,
         metrics: Arc<Metrics>,
         required: Vec<String>,
         untried: Arc<AtomicUsize>,
     ) -> Self {
-        Self { snapshot, spent, revocations, metrics, required, untried, draining: AtomicBool::new(false) }
+        let (draining, begun) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { snapshot, spent, revocations, metrics, required, untried, draining, begun }
     }
 
     /// From now on the process is not ready.
@@ -123,12 +144,31 @@ impl Health {
         if !missing.is_empty() {
             return Err(NotReady::KeysMissing(missing));
         }
-        // At the watermark itself they still could.
-        let seconds_left = self.spent.watermark().saturating_sub(clock::now()).saturating_add(1);
-        if seconds_left > 0 {
-            return Err(NotReady::WatermarkAhead(seconds_left));
+        if !self.begun.load(Ordering::Acquire) {
+            self.remembers()?;
+            self.begun.store(true, Ordering::Release);
         }
         Ok(())
+    }
+
+    /// Whether it can be said of every proof whether it was used before.
+    fn remembers(&self) -> Result<(), NotReady> {
+        if let Some(shared) = &self.spent.shared
+            && shared.state() == Shared::Starting
+        {
+            return Err(NotReady::SpentUnseen(shared.why()));
+        }
+        // At the watermark itself they still could.
+        let seconds_left = self.spent.memory.watermark().saturating_sub(clock::now()).saturating_add(1);
+        if seconds_left > 0 { Err(NotReady::WatermarkAhead(seconds_left)) } else { Ok(()) }
+    }
+
+    /// What is said beside readiness.
+    fn remarks(&self) -> String {
+        let revocations = self.revocations.status();
+        let Some(shared) = &self.spent.shared else { return format!("{revocations}\n") };
+        let why = shared.why().map(|why| format!(" ({why})")).unwrap_or_default();
+        format!("{revocations}\nspent proofs: {}{why}\n", shared.state().name())
     }
 
     /// Keeps gRPC health true, for ever.
@@ -165,18 +205,18 @@ impl Health {
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
-    let revocations = health.revocations.status();
+    let remarks = health.remarks();
     match health.ready() {
-        Ok(()) => (StatusCode::OK, format!("ok\n{revocations}\n")),
+        Ok(()) => (StatusCode::OK, format!("ok\n{remarks}")),
         Err(why) => {
-            let left = why.seconds_left().map(|seconds| format!("\nseconds_left: {seconds}")).unwrap_or_default();
-            (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n{revocations}{left}\n"))
+            let left = why.seconds_left().map(|seconds| format!("seconds_left: {seconds}\n")).unwrap_or_default();
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n{remarks}{left}"))
         }
     }
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> ([(header::HeaderName, &'static str); 1], String) {
-    health.metrics.spent_entries(health.spent.entries());
+    health.metrics.spent_entries(health.spent.memory.entries());
     for kind in Kind::ALL {
         health.metrics.revocations(kind.name(), health.revocations.book().count(kind));
     }

@@ -33,7 +33,7 @@ pub enum News {
 }
 
 /// Asks for keys of issuers whose tokens named an unknown `kid`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Wanted(Vec<(String, Arc<Notify>)>);
 
 impl Wanted {

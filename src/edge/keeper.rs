@@ -30,12 +30,13 @@ use crate::edge::files::{self, Seen};
 use crate::edge::jwks::{Feeds, News};
 use crate::edge::known::{self, Leaves, Tokens};
 use crate::edge::material;
+use crate::edge::redis::Dialer;
 use crate::edge::revocations::admin::Bearers;
 use crate::edge::revocations::list::RevocationList;
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
 use bundles::{Bundles, Looked, Reader};
-use told::{Taken, tell_refused};
+use told::{Looks, Taken, tell_refused};
 use trust::Trust;
 
 /// Builds snapshots and publishes them.
@@ -87,6 +88,8 @@ impl Keeper {
             config: Arc::clone(&config),
         };
         let mut bundles = Bundles::new(config);
+        let redis = keeper.config.redis.clone().map(|redis| Dialer::new(redis).check_files());
+        let redis = redis.and_then(Result::err).map(|problem| named(&keeper.config, vec![problem]));
         let mut refused: Vec<_> = KINDS.iter().filter_map(|(_, _, look)| look(&mut keeper).err()).collect();
         match bundles.look() {
             Some(Ok((bundle, warnings))) => {
@@ -95,6 +98,7 @@ impl Keeper {
             }
             looked => refused.extend(looked.and_then(Result::err)),
         }
+        refused.extend(redis);
         keeper.bundles = Some(bundles);
         let mut problems: Vec<_> = material::journal_problem(&keeper.config).into_iter().collect();
         for problem in refused.into_iter().flatten() {
@@ -166,7 +170,7 @@ impl Keeper {
     pub async fn keep(
         mut self,
         published: Arc<ArcSwap<Snapshot>>,
-        mut metrics: Arc<Metrics>,
+        metrics: Arc<Metrics>,
         now: Arc<Notify>,
         mut news: mpsc::Receiver<News>,
     ) {
@@ -204,16 +208,21 @@ impl Keeper {
             };
             // Files may be on a disk that is slow: who shares this thread does not wait for it.
             let looked = tokio::task::spawn_blocking(move || {
-                let (changed, refused) = self.look_again(&metrics);
-                (self, metrics, changed, refused)
+                let looks = self.look_again();
+                (self, looks)
             });
             let Ok(back) = looked.await else { return };
-            let (changed, refused);
-            (self, metrics, changed, refused) = back;
-            if changed {
+            let looks;
+            (self, looks) = back;
+            if looks.iter().any(Looks::has_news) {
                 published.store(Arc::new(self.snapshot()));
             }
-            reader.ask(asked && !changed && !refused);
+            // Who reads that something is served finds it served.
+            for look in &looks {
+                look.tell(&metrics);
+            }
+            core::mem::take(&mut self.warnings).iter().for_each(tell_warning);
+            reader.ask(asked && looks.iter().all(Looks::is_empty));
         }
     }
 
@@ -231,26 +240,13 @@ impl Keeper {
         }
     }
 
-    /// Reads what has changed beside the bundle: whether something new was taken, and whether something was refused.
-    fn look_again(&mut self, metrics: &Metrics) -> (bool, bool) {
-        let (mut changed, mut refused) = (false, false);
-        for (kind, loaded, look) in KINDS {
-            let problems = look(self).err();
-            for taken in self.taken.drain(..) {
-                changed = true;
-                metrics.loaded(loaded, true);
-                taken.tell(kind);
-            }
-            if let Some(problems) = problems {
-                refused = true;
-                metrics.loaded(loaded, false);
-                tell_refused(kind, None, &problems);
-            }
-        }
-        for warning in core::mem::take(&mut self.warnings) {
-            tell_warning(&warning);
-        }
-        (changed, refused)
+    /// Reads what has changed beside the bundle; nobody is told yet.
+    fn look_again(&mut self) -> Vec<Looks> {
+        let look = |(kind, loaded, look): Kind| {
+            let refused = look(self).err();
+            Looks { kind, loaded, taken: self.taken.drain(..).collect(), refused }
+        };
+        KINDS.into_iter().map(look).collect()
     }
 
     /// What a look at the bundle came to. If it is nothing, and nothing else was found, whoever asked for it is told.

@@ -23,6 +23,7 @@ pub mod plain;
 pub mod proto;
 pub mod public;
 mod random;
+pub mod redis;
 pub mod reply;
 pub mod revocations;
 pub mod serve;

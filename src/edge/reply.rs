@@ -271,6 +271,7 @@ fn metadata(message: &mut Writer<'_>, record: &DecisionRecord<'_>) {
         ("unproven_client", unproven.map(|client| client.id.as_str())),
         ("proof", record.proof()),
         ("revocation", revocation.as_deref()),
+        ("spent", record.spent()),
         ("would_be", record.would_be().map(Denial::slug)),
         ("reason", record.policies().first().map(|policy| policy.reason.as_str())),
     ];

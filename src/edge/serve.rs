@@ -1,48 +1,41 @@
 //! The process: listeners, workers, the keeper, health, signals. One owner for each; one that ends, ends the process.
 
+mod listeners;
+mod workers;
+
+pub use listeners::socket_paths;
+
 use std::io;
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::future::{SelectAll, join_all, select_all};
-use tokio::net::TcpListener;
+use futures_util::future::select_all;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tonic::service::Routes;
 
-use crate::config::{CheckListener, Config, Limits, ListenAddress};
+use crate::config::{self, Config, Limits, ListenAddress};
 use crate::decision::snapshot::Snapshot;
-use crate::edge::door::Door;
 use crate::edge::gate::{Gate, Partners};
-use crate::edge::health::Health;
-use crate::edge::introspection::{Callers, Desk};
+use crate::edge::health::{self, Health};
+use crate::edge::introspection::Callers;
 use crate::edge::jwks::Feeds;
-use crate::edge::keeper::{ADMIN, Keeper};
-use crate::edge::listen::{Accepted, BACKLOG, Listener, Worker};
-use crate::edge::plain::PlainListener;
-use crate::edge::revocations::admin::{Admin, listener};
+use crate::edge::keeper::Keeper;
 use crate::edge::revocations::journal::store::Unopened;
 use crate::edge::revocations::{Revocations, crl};
 use crate::edge::service::Services;
+use crate::edge::spent::Spent;
 use crate::edge::spent::memory::Memory;
-use crate::edge::{clock, connection, proto, public};
+use crate::edge::spent::redis::{Refused, Store};
+use crate::edge::{clock, public};
 use crate::telemetry::metrics::Metrics;
+use listeners::{Beside, accept, addresses, beside, bind, doors, serve_plain};
+use workers::{others, until_answered, workers};
 
 /// After the drain, how long work in flight may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// Twice what Cedar needs to evaluate the deepest policy that a bundle may have.
-const WORKER_STACK: usize = 4 * 1024 * 1024;
-
-/// Checks that a worker judges before it sees to its sockets: with a signature to verify each, this takes a millisecond. Their answers are
-/// written at once, which saves most of the cost of writing.
-const TURNS: usize = 16;
-/// Steps of tasks, judgements among them, after which a worker looks at its sockets at the latest.
-const LOOKS: u32 = 32;
-
 /// Key sets fetched and not yet published.
 const KEY_NEWS: usize = 16;
 
@@ -67,6 +60,9 @@ pub enum Ended {
     /// What was revoked cannot be kept.
     #[error(transparent)]
     Journal(#[from] Unopened),
+    /// The Redis that replicas share is none that may remember spent proofs.
+    #[error(transparent)]
+    Store(#[from] Refused),
     /// Something that must run for ever has ended.
     #[error("{0} has ended")]
     Task(&'static str),
@@ -116,7 +112,10 @@ async fn run(
     let feeds = keeper.take_feeds().ok_or(Ended::Task("the keys' feeds"))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(keeper.snapshot()));
     let (desk, clerk) = callers.start(&metrics);
-    let (gate, health) = judge(&config, &snapshot, &feeds, desk, &metrics, revocations);
+    let (memory, store) = remember(&config, &metrics).await?;
+    let spent = health::Spent { memory: Arc::clone(&memory), shared: store.as_ref().map(|store| store.standing()) };
+    let partners = Partners { introspection: desk, refused: revocations.refused(), ..Partners::alone(memory) };
+    let (gate, health) = judge(&config, &snapshot, &feeds, partners, spent, revocations, &metrics);
     let (reporter, grpc_health) = tonic_health::server::health_reporter();
     // tonic-health says SERVING of itself before anybody knows.
     reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
@@ -125,8 +124,9 @@ async fn run(
     let Beside { probes, public, admin } = beside(&config, &keeper, revocations).await?;
     let (stop, stopped) = watch::channel(false);
     let in_flight = Arc::new(Semaphore::new(config.limits.in_flight));
-    let (senders, workers) = workers(&config, &stopped, |listener: &CheckListener, turns: &Arc<Semaphore>| {
-        let (gate, in_flight, turns) = (Arc::clone(&gate), Arc::clone(&in_flight), Arc::clone(turns));
+    let (senders, workers) = workers(&config, &stopped, store.as_ref(), |listener, turns, link| {
+        let gate = link.map_or(Arc::clone(&gate), |link| Arc::new(gate.spending_by(Spent::Redis(Arc::clone(link)))));
+        let (in_flight, turns) = (Arc::clone(&in_flight), Arc::clone(turns));
         let beside = others(&grpc_health, listener.reflection);
         Services::new(gate, &listener.name, in_flight, turns, beside)
     })?;
@@ -160,25 +160,21 @@ async fn run(
     Ok(())
 }
 
-/// Waits for workers that end what is in flight.
-async fn until_answered(workers: SelectAll<oneshot::Receiver<()>>) {
-    let (_, _, rest) = tokio::time::timeout(LAST_WORDS, workers).await.unwrap_or((Ok(()), 0, Vec::new()));
-    if tokio::time::timeout(LAST_WORDS, join_all(rest)).await.is_err() {
-        tracing::warn!("some checks were still in flight at the end");
+/// The process's own memory of spent proofs, and the one that replicas share, if they do.
+async fn remember(config: &Config, metrics: &Arc<Metrics>) -> Result<(Arc<Memory>, Option<Arc<Store>>), Refused> {
+    let spent = &config.proofs.spent;
+    let skew = config.proofs.rules.future_skew_seconds;
+    let redis = config.redis.clone().filter(|_| spent.store == config::Store::Redis);
+    // What was spent before this start the shared memory knows; where it does not, it says so.
+    let watermark = if redis.is_some() { i64::MIN } else { clock::now().saturating_add(skew) };
+    let memory = Arc::new(Memory::new(spent.capacity, spent.client_share_percent, watermark));
+    let store = redis.map(|redis| {
+        Arc::new(Store::new(redis, spent.on_unavailable, Arc::clone(&memory), skew, clock::now, Arc::clone(metrics)))
+    });
+    if let Some(store) = &store {
+        store.first_look().await?;
     }
-}
-
-/// Accepts connections of every listener, for ever.
-async fn accept(
-    config: &Config,
-    listeners: Vec<Listener>,
-    doors: Vec<Option<Arc<Door>>>,
-    senders: Vec<Vec<Worker>>,
-) -> Vec<()> {
-    let names = config.listeners.check.iter().map(|listener| listener.name.as_str());
-    let all = listeners.into_iter().zip(names).zip(doors).zip(senders);
-    let accepts = all.map(|(((listener, name), door), senders)| listener.accept_into(name, door, senders));
-    join_all(accepts).await
+    Ok((memory, store))
 }
 
 /// What judges checks, and what says whether to ask it.
@@ -186,17 +182,15 @@ fn judge(
     config: &Config,
     snapshot: &Arc<ArcSwap<Snapshot>>,
     feeds: &Feeds,
-    desk: Arc<Desk>,
-    metrics: &Arc<Metrics>,
+    partners: Partners,
+    spent: health::Spent,
     revocations: &Arc<Revocations>,
+    metrics: &Arc<Metrics>,
 ) -> (Arc<Gate>, Arc<Health>) {
-    let spent = &config.proofs.spent;
-    let watermark = clock::now().saturating_add(config.proofs.rules.future_skew_seconds);
-    let memory = Arc::new(Memory::new(spent.capacity, spent.client_share_percent, watermark));
     let required = config.issuers.iter().filter(|issuer| issuer.required);
     let health = Health::new(
         Arc::clone(snapshot),
-        Arc::clone(&memory),
+        spent,
         Arc::clone(revocations),
         Arc::clone(metrics),
         required.map(|issuer| issuer.rules.issuer.clone()).collect(),
@@ -204,7 +198,7 @@ fn judge(
     );
     let gate = Gate {
         snapshot: Arc::clone(snapshot),
-        partners: Partners { introspection: desk, refused: revocations.refused(), ..Partners::alone(memory) },
+        partners,
         clock: clock::now,
         upstream: config.upstream.clone(),
         deadline: Duration::from_millis(config.limits.deadline_milliseconds),
@@ -221,151 +215,6 @@ fn quiet_panics() {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "a defect: panicked");
     }));
-}
-
-/// The TLS of each check listener. One that is to have it and has not must not be served in plain text.
-fn doors(config: &Config, keeper: &Keeper) -> Result<Vec<Option<Arc<Door>>>, Ended> {
-    let door = |listener: &CheckListener| match (&listener.tls, keeper.door(&listener.name)) {
-        (Some(_), None) => Err(Ended::NoDoor(listener.name.clone())),
-        (_, door) => Ok(door),
-    };
-    config.listeners.check.iter().map(door).collect()
-}
-
-/// Every listener with its real address: what a port 0 became is found nowhere else.
-fn addresses(
-    config: &Config,
-    listeners: &[Listener],
-    doors: &[Option<Arc<Door>>],
-    others: [(&str, Option<&TcpListener>); 3],
-) -> String {
-    let check = config.listeners.check.iter().zip(listeners).zip(doors).map(|((configured, listener), door)| {
-        let tls = if door.is_some() { " (TLS)" } else { "" };
-        format!("{} {}{tls}", configured.name, listener.address())
-    });
-    let others = others.into_iter().filter_map(|(name, listener)| {
-        let address = listener?.local_addr().ok()?;
-        Some(format!("{name} {address}"))
-    });
-    check.chain(others).collect::<Vec<_>>().join(", ")
-}
-
-async fn bind(config: &Config) -> Result<Vec<Listener>, Ended> {
-    let mut listeners = Vec::new();
-    for CheckListener { name, address, .. } in &config.listeners.check {
-        listeners.push(Listener::bind(address).await.map_err(|why| unbound(name, address, why))?);
-    }
-    Ok(listeners)
-}
-
-async fn plain(name: &str, address: Option<SocketAddr>) -> Result<Option<TcpListener>, Ended> {
-    let Some(address) = address else { return Ok(None) };
-    let bound = TcpListener::bind(address).await;
-    bound.map(Some).map_err(|why| unbound(name, &ListenAddress::Tcp(address), why))
-}
-
-fn unbound(name: &str, address: &ListenAddress, why: io::Error) -> Ended {
-    let remedy = Listener::remedy(address, &why);
-    Ended::Bind { listener: name.to_owned(), address: address.clone(), why, remedy }
-}
-
-async fn serve_plain(name: &str, listener: Option<TcpListener>, routes: axum::Router) -> io::Result<()> {
-    match listener {
-        Some(listener) => axum::serve(PlainListener::new(name, listener), routes).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The listeners beside those that answer Envoy.
-struct Beside {
-    probes: Option<TcpListener>,
-    public: Option<TcpListener>,
-    admin: AdminListener,
-}
-
-async fn beside(config: &Config, keeper: &Keeper, revocations: &Arc<Revocations>) -> Result<Beside, Ended> {
-    let probes = plain("probes", config.listeners.probes).await?;
-    let public = plain("public", config.listeners.public).await?;
-    Ok(Beside { probes, public, admin: admin(config, keeper, revocations).await? })
-}
-
-/// The admin listener, if there is one.
-struct AdminListener {
-    bound: Option<(TcpListener, Option<Arc<Door>>)>,
-    api: Arc<Admin>,
-}
-
-async fn admin(config: &Config, keeper: &Keeper, revocations: &Arc<Revocations>) -> Result<AdminListener, Ended> {
-    let api = Arc::new(Admin::new(config, keeper.bearers(), Arc::clone(revocations)));
-    let Some(configured) = &config.listeners.admin else { return Ok(AdminListener { bound: None, api }) };
-    let door = keeper.door(ADMIN);
-    if configured.tls.is_some() && door.is_none() {
-        return Err(Ended::NoDoor("admin".to_owned()));
-    }
-    let listener = plain("admin", Some(configured.address)).await?;
-    Ok(AdminListener { bound: listener.map(|listener| (listener, door)), api })
-}
-
-impl AdminListener {
-    fn named(&self) -> (&'static str, Option<&TcpListener>) {
-        ("admin", self.bound.as_ref().map(|(listener, _)| listener))
-    }
-
-    async fn serve(self) {
-        match self.bound {
-            Some((listener, door)) => listener::serve(listener, door, self.api).await,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// The services beside ours: these, and reflection if it is wanted.
-fn others(routes: &Routes, reflection: bool) -> Routes {
-    let reflection = reflection.then(|| {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(proto::DESCRIPTOR)
-            .build_v1()
-    });
-    match reflection {
-        Some(Ok(reflection)) => routes.clone().add_service(reflection),
-        Some(Err(_)) | None => routes.clone(),
-    }
-}
-
-/// For each listener, the senders to every worker; and for each worker, what tells that it has ended.
-type Workers = (Vec<Vec<Worker>>, Vec<oneshot::Receiver<()>>);
-
-/// One thread and one runtime per core, each serving its share of every listener's connections.
-fn workers(
-    config: &Config,
-    stopped: &watch::Receiver<bool>,
-    services: impl Fn(&CheckListener, &Arc<Semaphore>) -> Services,
-) -> Result<Workers, Ended> {
-    let count = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let mut senders: Vec<Vec<Worker>> = config.listeners.check.iter().map(|_| Vec::new()).collect();
-    let mut ends = Vec::new();
-    for _ in 0..count {
-        let mut servers = Vec::new();
-        let (turns, live) = (Arc::new(Semaphore::new(TURNS)), Arc::new(()));
-        for (listener, senders) in config.listeners.check.iter().zip(&mut senders) {
-            let (sender, receiver) = mpsc::channel::<Accepted>(BACKLOG);
-            senders.push(Worker::new(sender, &live));
-            servers.push((services(listener, &turns), receiver));
-        }
-        let (stopped, http) = (stopped.clone(), connection::http(&config.limits));
-        let runtime = tokio::runtime::Builder::new_current_thread().event_interval(LOOKS).enable_all().build()?;
-        let (ended, end) = oneshot::channel();
-        ends.push(end);
-        let builder = std::thread::Builder::new().name("keybound-worker".to_owned()).stack_size(WORKER_STACK);
-        builder.spawn(move || {
-            let work = |(services, accepted)| connection::serve_all(http.clone(), services, accepted, stopped.clone());
-            let servers = servers.into_iter().map(work);
-            runtime.block_on(join_all(servers));
-            let told = ended.send(()).is_ok();
-            tracing::debug!(told, "a worker has ended");
-        })?;
-    }
-    Ok((senders, ends))
 }
 
 /// SIGHUP: look at the files now.
@@ -396,14 +245,4 @@ async fn until_told_to_end(health: &Health, limits: &Limits) -> Result<(), Ended
         _ = interrupt.recv() => {}
     }
     Ok(())
-}
-
-/// Where the file of a Unix socket listener is, to remove it at the end.
-#[must_use]
-pub fn socket_paths(config: &Config) -> Vec<PathBuf> {
-    let path = |listener: &CheckListener| match &listener.address {
-        crate::config::ListenAddress::Unix(path) => Some(path.clone()),
-        crate::config::ListenAddress::Tcp(_) => None,
-    };
-    config.listeners.check.iter().filter_map(path).collect()
 }

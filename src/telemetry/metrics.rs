@@ -24,9 +24,38 @@ pub struct Metrics {
     loads: Counter<u64>,
     spent: Gauge<u64>,
     revocations: Revocations,
-    introspections: Counter<u64>,
-    introspecting: Gauge<u64>,
-    introspection_seconds: Histogram<f64>,
+    introspections: Introspections,
+    spent_shared: Gauge<u64>,
+    spent_locally: Gauge<u64>,
+    spent_losses: Counter<u64>,
+}
+
+/// What is told of questions about tokens.
+struct Introspections {
+    asked: Counter<u64>,
+    in_flight: Gauge<u64>,
+    seconds: Histogram<f64>,
+}
+
+impl Introspections {
+    fn new(meter: &Meter) -> Self {
+        Self {
+            asked: meter
+                .u64_counter("keybound.introspection")
+                .with_description("Questions of checks about tokens, by issuer and by what became of them")
+                .build(),
+            in_flight: meter
+                .u64_gauge("keybound.introspection.in_flight")
+                .with_description("Calls to an issuer about tokens that are under way")
+                .build(),
+            seconds: meter
+                .f64_histogram("keybound.introspection.duration")
+                .with_unit("s")
+                .with_description("Time of a call to an issuer about a token")
+                .with_boundaries(vec![0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5])
+                .build(),
+        }
+    }
 }
 
 /// What is told of revocations.
@@ -186,21 +215,22 @@ impl Metrics {
                 .u64_gauge("keybound.proofs.remembered")
                 .with_description("Spent proofs that are remembered")
                 .build(),
+            spent_shared: meter
+                .u64_gauge("keybound.proofs.shared")
+                .with_description(
+                    "1 while spent proofs are remembered in the Redis that replicas share, 0 while they cannot be",
+                )
+                .build(),
+            spent_locally: meter
+                .u64_gauge("keybound.proofs.local")
+                .with_description("1 while this process remembers spent proofs alone, because Redis does not answer")
+                .build(),
+            spent_losses: meter
+                .u64_counter("keybound.proofs.losses")
+                .with_description("Times that the shared memory may have forgotten spent proofs, or began")
+                .build(),
             revocations: Revocations::new(&meter),
-            introspections: meter
-                .u64_counter("keybound.introspection")
-                .with_description("Questions of checks about tokens, by issuer and by what became of them")
-                .build(),
-            introspecting: meter
-                .u64_gauge("keybound.introspection.in_flight")
-                .with_description("Calls to an issuer about tokens that are under way")
-                .build(),
-            introspection_seconds: meter
-                .f64_histogram("keybound.introspection.duration")
-                .with_unit("s")
-                .with_description("Time of a call to an issuer about a token")
-                .with_boundaries(vec![0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5])
-                .build(),
+            introspections: Introspections::new(&meter),
             registry,
             _provider: provider,
         })
@@ -258,18 +288,29 @@ impl Metrics {
     /// Counts a question about a token. The issuer is one of the operator's file.
     pub fn asked(&self, issuer: &str, what: Asked) {
         let issuer = KeyValue::new("issuer", issuer.to_owned());
-        self.introspections.add(1, &[issuer, KeyValue::new("outcome", what.name())]);
+        self.introspections.asked.add(1, &[issuer, KeyValue::new("outcome", what.name())]);
     }
 
     /// How many calls to an issuer are under way.
     pub fn calls(&self, issuer: &str, in_flight: usize) {
         let in_flight = u64::try_from(in_flight).unwrap_or(u64::MAX);
-        self.introspecting.record(in_flight, &[KeyValue::new("issuer", issuer.to_owned())]);
+        self.introspections.in_flight.record(in_flight, &[KeyValue::new("issuer", issuer.to_owned())]);
     }
 
     /// How long a call to an issuer took.
     pub fn called(&self, issuer: &str, took: Duration) {
-        self.introspection_seconds.record(took.as_secs_f64(), &[KeyValue::new("issuer", issuer.to_owned())]);
+        self.introspections.seconds.record(took.as_secs_f64(), &[KeyValue::new("issuer", issuer.to_owned())]);
+    }
+
+    /// Who remembers spent proofs now, where replicas share them.
+    pub fn spent_store(&self, shared: bool, locally: bool) {
+        self.spent_shared.record(u64::from(shared), &[]);
+        self.spent_locally.record(u64::from(locally), &[]);
+    }
+
+    /// Spent proofs may have been forgotten.
+    pub fn spent_lost(&self) {
+        self.spent_losses.add(1, &[]);
     }
 
     /// Everything, in Prometheus' text format.

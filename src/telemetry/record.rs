@@ -7,7 +7,7 @@ use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
 use crate::decision::policy::DecidingPolicy;
 use crate::decision::revocation::EntryId;
-use crate::decision::{Decision, Verdict};
+use crate::decision::{Decision, Remembered, Verdict};
 
 /// Names one decision: 128 random bits, in hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,6 +165,12 @@ impl<'d> DecisionRecord<'d> {
     #[must_use]
     pub fn stray_proof(&self) -> bool {
         self.decision.findings.stray_proof
+    }
+
+    /// `local` if the proof is remembered by this process alone, because the memory that replicas share was not there.
+    #[must_use]
+    pub fn spent(&self) -> Option<&'static str> {
+        (self.decision.findings.remembered == Remembered::Locally).then_some("local")
     }
 
     /// The bundle's revision.

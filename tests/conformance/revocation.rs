@@ -7,10 +7,10 @@ use crate::family::Family;
 use crate::row::{Envoy, Row, row};
 use crate::support::inventory::host;
 use crate::support::issuers::{KID_ED25519, KID_RSA};
-use crate::support::revoked::{LEFT_AT, LEFT_SERVER, good_same};
+use crate::support::revoked::{LEFT_AT, LEFT_SERVER, OPAQUE, good_same};
 use crate::support::{
-    Good, NOW, Setting, good, good_at, good_bearer, good_both, good_legacy, good_mtls, good_mtls_by_header,
-    good_mtls_with, good_second, good_with, keys, pki,
+    Good, NOW, Setting, good, good_asked, good_at, good_bearer, good_both, good_legacy, good_mtls, good_mtls_by_header,
+    good_mtls_with, good_opaque_bearer, good_second, good_with, keys, pki,
 };
 
 /// No RFC says what an enforcement point does with what it is told.
@@ -58,6 +58,22 @@ fn rv_01_tokens() -> Vec<Row> {
     rows.extend([
         rv("a token that is revoked by its hash is refused", under(good_same()), bearer_token("token_revoked")),
         rv("another one that differs in its signature alone is not", under(good_bearer()), allow()),
+        rv(
+            "an opaque token that is revoked by its hash is refused, and its issuer is not asked",
+            under(good_opaque_bearer().opaque_text(OPAQUE).unanswered()),
+            bearer_token("token_revoked"),
+        ),
+        rv("another one is asked about", under(good_opaque_bearer()), allow()),
+        rv(
+            "what the issuer says of an opaque token is looked for too",
+            under(with(good_opaque_bearer(), "sub", "revoked")),
+            bearer_token("token_revoked"),
+        ),
+        rv(
+            "nor is it asked about a JWT that is revoked",
+            under(with(good_asked(), "jti", "revoked").unanswered()),
+            refused(),
+        ),
         rv("every token of a revoked issuer is refused", under(good_legacy()), bearer_token("token_revoked")),
     ]);
     rows

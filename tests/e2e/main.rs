@@ -42,4 +42,5 @@ mod restart;
 mod revocation;
 mod secrecy;
 mod sender;
+mod shared;
 mod spelling;

@@ -214,11 +214,6 @@ fn bearer(host: &'static str, token: Jws) -> Good {
 }
 
 impl Good {
-    /// Its access token.
-    pub fn access_token(&self) -> String {
-        self.token.compact()
-    }
-
     /// Changes the access token.
     pub fn token(mut self, change: impl FnOnce(&mut Jws)) -> Self {
         change(&mut self.token);

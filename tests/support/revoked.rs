@@ -13,6 +13,9 @@ use super::{NOW, from_base64url, keys, pki};
 pub const LEFT_SERVER: &str = "left";
 pub const LEFT_AT: i64 = NOW - 100;
 
+/// An opaque token.
+pub const OPAQUE: &str = "revoked-opaque-token";
+
 /// A request whose token always has the same text.
 pub fn good_same() -> Good {
     good_bearer().token(|token| {
@@ -35,6 +38,7 @@ pub fn revoked() -> RevocationList {
     let targets = [
         Target::Token { issuer: server(), jti: text("revoked") },
         Target::TokenHash { issuer: server(), sha256: sha256(&hash) },
+        Target::TokenHash { issuer: server(), sha256: sha256(&super::sha256(OPAQUE)) },
         Target::Subject { issuer: server(), sub: text("revoked") },
         Target::Client { issuer: server(), client_id: text("revoked") },
         Target::Session { issuer: server(), sid: text("revoked") },

@@ -54,6 +54,10 @@ const BEYOND_CONFORMANCE: &[(Denial, &str)] = &[
         Denial::FaultOverloaded,
         "answered by the service before a check is judged: needs more checks at once than the bound",
     ),
+    (
+        Denial::FaultSpentStoreUnavailable,
+        "the memory that replicas share is silent: needs a Redis that is stopped, which `stores` and `e2e` have",
+    ),
     (Denial::FaultDeadline, "answered by the gate when the judgement was late: needs a clock that runs"),
     (Denial::FaultInternal, "a defect: there is no request that should provoke it"),
 ];

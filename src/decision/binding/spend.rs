@@ -40,6 +40,8 @@ pub enum Spending {
     ShareExceeded,
     /// There is no room.
     Full,
+    /// The memory did not answer: nobody can say.
+    Unavailable,
 }
 
 impl Spend {
@@ -83,7 +85,7 @@ impl BoundSender {
     /// The sender is proven, if the memory said that its proof is fresh.
     ///
     /// # Errors
-    /// A denial of class `binding`, or `fault_spent_store_full`.
+    /// A denial of class `binding`, or that of a memory that is full or does not answer.
     pub fn settle(self, spending: Spending) -> Result<ProvenSender, Denial> {
         match spending {
             Spending::Fresh => {
@@ -95,6 +97,7 @@ impl BoundSender {
             Spending::Predates => Err(Denial::ProofPredatesMemory),
             Spending::ShareExceeded => Err(Denial::ProofShareExceeded),
             Spending::Full => Err(Denial::FaultSpentStoreFull),
+            Spending::Unavailable => Err(Denial::FaultSpentStoreUnavailable),
         }
     }
 }

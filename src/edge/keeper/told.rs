@@ -1,6 +1,7 @@
 //! What the log is told of files that were taken or refused.
 
 use crate::problem::Problem;
+use crate::telemetry::metrics::{Loaded, Metrics};
 
 /// Something new that is served from now on.
 pub(super) enum Taken {
@@ -28,6 +29,35 @@ impl Taken {
             }
             Self::Bearer { caller } => tracing::info!(what, caller, "new files are served"),
             Self::Trust | Self::Nonces => tracing::info!(what, "new files are served"),
+        }
+    }
+}
+
+/// What a look at one kind of files came to.
+pub(super) struct Looks {
+    pub kind: &'static str,
+    pub loaded: Loaded,
+    pub taken: Vec<Taken>,
+    pub refused: Option<Vec<Problem>>,
+}
+
+impl Looks {
+    pub fn has_news(&self) -> bool {
+        !self.taken.is_empty()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.taken.is_empty() && self.refused.is_none()
+    }
+
+    pub fn tell(&self, metrics: &Metrics) {
+        for taken in &self.taken {
+            metrics.loaded(self.loaded, true);
+            taken.tell(self.kind);
+        }
+        if let Some(problems) = &self.refused {
+            metrics.loaded(self.loaded, false);
+            tell_refused(self.kind, None, problems);
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) enum What {
         #[arg(long, value_name = "FILE", required_unless_present = "jti", conflicts_with = "jti")]
         token_file: Option<PathBuf>,
         /// Its `jti`; needs --issuer
-        #[arg(long, requires = "issuer")]
+        #[arg(long, requires = "issuer", allow_hyphen_values = true)]
         jti: Option<String>,
         /// Its issuer; a JWT in a file names it itself
         #[arg(long, value_name = "URL")]
@@ -45,7 +45,7 @@ pub(super) enum What {
         #[arg(long, value_name = "URL")]
         issuer: String,
         /// The hash, base64url without padding
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         sha256: String,
         #[command(flatten)]
         ask: Ask,
@@ -78,7 +78,7 @@ pub(super) enum What {
         #[arg(long, value_name = "URL")]
         issuer: String,
         /// The `sid`
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         sid: String,
         #[command(flatten)]
         ask: Ask,
@@ -89,7 +89,7 @@ pub(super) enum What {
         #[arg(long, value_name = "URL")]
         issuer: String,
         /// Its `kid`
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         kid: String,
         #[command(flatten)]
         ask: Ask,
@@ -105,7 +105,7 @@ pub(super) enum What {
     /// Every token that is bound to a DPoP key
     ProofKey {
         /// The key's RFC 7638 thumbprint, base64url (`cnf.jkt` of the tokens)
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         jkt: String,
         #[command(flatten)]
         ask: Ask,
@@ -116,7 +116,7 @@ pub(super) enum What {
         #[arg(long, value_name = "FILE", required_unless_present = "thumbprint", conflicts_with = "thumbprint")]
         certificate_file: Option<PathBuf>,
         /// SHA-256 of the certificate, base64url (`cnf.x5t#S256` of the tokens)
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         thumbprint: Option<String>,
         #[command(flatten)]
         ask: Ask,

@@ -5,6 +5,7 @@ pub mod files;
 pub mod front;
 pub mod place;
 pub mod process;
+pub mod redis;
 pub mod secrets;
 pub mod told;
 pub mod upstream;

@@ -59,6 +59,11 @@ impl Good {
         self
     }
 
+    /// Its access token as it is signed.
+    pub fn access_token(&self) -> String {
+        self.token.compact()
+    }
+
     /// The text of the token, where it is opaque.
     pub fn opaque_text(mut self, text: impl Into<String>) -> Self {
         self.opaque = Some(Text { text: text.into(), own_answer: false });
