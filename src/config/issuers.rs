@@ -64,9 +64,9 @@ fn settle_issuer(
     profile: Profile,
     findings: &mut Findings,
 ) -> Option<Issuer> {
-    check_issuer_url(&written, node.key("issuer"), findings);
+    check_url("the issuer", &written.issuer, written.allow_loopback_http, node.key("issuer"), findings);
     check_lifetime(&written, node, findings);
-    let keys = settle_keys(&written, node.key("keys"), findings)?;
+    let keys = settle_keys(&written.keys, written.allow_loopback_http, node.key("keys"), findings)?;
     let token_type = if written.legacy_jwt_type { TokenType::LegacyJwt } else { TokenType::AtJwt };
     let tokens = AlgorithmSet::TOKENS;
     let rules = IssuerRules {
@@ -89,11 +89,11 @@ fn settle_issuer(
 }
 
 /// RFC 8414 §2: https, no query, no fragment.
-fn check_issuer_url(written: &raw::TrustedIssuer, node: &Node, findings: &mut Findings) {
-    match key_url(&written.issuer, written.allow_loopback_http) {
-        Err(wrong) => refuse_url("the issuer", wrong, node, findings),
+pub(super) fn check_url(subject: &str, issuer: &str, allow_loopback_http: bool, node: &Node, findings: &mut Findings) {
+    match key_url(issuer, allow_loopback_http) {
+        Err(wrong) => refuse_url(subject, wrong, node, findings),
         Ok(url) if url.query().is_some() => {
-            findings.error(node.at, "the issuer has a query", "leave out `?` and what follows (RFC 8414 §2)");
+            findings.error(node.at, format!("{subject} has a query"), "leave out `?` and what follows (RFC 8414 §2)");
         }
         Ok(_) => {}
     }
@@ -109,10 +109,15 @@ fn refuse_url(subject: &str, wrong: WrongUrl, node: &Node, findings: &mut Findin
     }
 }
 
-fn settle_keys(issuer: &raw::TrustedIssuer, node: &Node, findings: &mut Findings) -> Option<KeySource> {
-    match (&issuer.keys.file, &issuer.keys.url, issuer.keys.discovery) {
+pub(super) fn settle_keys(
+    keys: &raw::Keys,
+    allow_loopback_http: bool,
+    node: &Node,
+    findings: &mut Findings,
+) -> Option<KeySource> {
+    match (&keys.file, &keys.url, keys.discovery) {
         (Some(file), None, false) => Some(KeySource::File(findings.path(node.key("file"), file))),
-        (None, Some(url), false) => key_url(url, issuer.allow_loopback_http)
+        (None, Some(url), false) => key_url(url, allow_loopback_http)
             .map_err(|wrong| refuse_url("the URL of the keys", wrong, node.key("url"), findings))
             .ok()
             .map(KeySource::Url),

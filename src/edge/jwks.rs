@@ -56,14 +56,27 @@ pub struct Feeds {
 }
 
 struct Feed {
+    /// Whose keys they are: an issuer, or [`config::keys_name`] of a transmitter.
+    owner: String,
+    /// What its metadata must say that it is.
     issuer: String,
-    discovery: bool,
+    /// Where its metadata may be, if they name the URL.
+    metadata: Option<Metadata>,
     url: Option<Url>,
     allow_loopback_http: bool,
     wanted: Arc<Notify>,
     /// How old the keys from disk are, if there are any.
     remembered_age: Option<Duration>,
     untried: Arc<AtomicUsize>,
+}
+
+/// Whose metadata.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Metadata {
+    /// An authorization server's.
+    Server,
+    /// A transmitter's of security events (SSF 1.0 §7.2).
+    Transmitter,
 }
 
 /// Why there are no new keys.
@@ -88,31 +101,40 @@ impl Feeds {
             whole(path, error, "give PEM certificates of CAs")
         })?;
         let untried = Arc::new(AtomicUsize::new(0));
-        let feed = |issuer: &config::Issuer| {
-            let (discovery, url) = match &issuer.keys {
+        let feed = |owner: String, issuer: &str, keys: &KeySource, allow_loopback_http, of| {
+            let (metadata, url) = match keys {
                 KeySource::File(_) => return None,
-                KeySource::Url(url) => (false, Some(url.clone())),
-                KeySource::Discovery => (true, None),
+                KeySource::Url(url) => (None, Some(url.clone())),
+                KeySource::Discovery => (Some(of), None),
             };
             untried.fetch_add(1, Ordering::AcqRel);
             Some(Feed {
-                issuer: issuer.rules.issuer.clone(),
-                discovery,
+                owner,
+                issuer: issuer.to_owned(),
+                metadata,
                 url,
-                allow_loopback_http: issuer.allow_loopback_http,
+                allow_loopback_http,
                 wanted: Arc::new(Notify::new()),
                 remembered_age: None,
                 untried: Arc::clone(&untried),
             })
         };
-        let all = config.issuers.iter().filter_map(feed).collect();
+        let issuers = config.issuers.iter().filter_map(|issuer| {
+            let name = &issuer.rules.issuer;
+            feed(name.clone(), name, &issuer.keys, issuer.allow_loopback_http, Metadata::Server)
+        });
+        let transmitters = config.transmitters.iter().filter_map(|transmitter| {
+            let (owner, issuer) = (transmitter.keys_name(), &transmitter.rules.issuer);
+            feed(owner, issuer, &transmitter.keys, transmitter.allow_loopback_http, Metadata::Transmitter)
+        });
+        let all = issuers.chain(transmitters).collect();
         Ok(Self { all, client, rules: config.jwks.clone(), untried })
     }
 
     /// Through which keys are asked for.
     #[must_use]
     pub fn wanted(&self) -> Wanted {
-        Wanted(self.all.iter().map(|feed| (feed.issuer.clone(), Arc::clone(&feed.wanted))).collect())
+        Wanted(self.all.iter().map(|feed| (feed.owner.clone(), Arc::clone(&feed.wanted))).collect())
     }
 
     /// What fetches.
@@ -133,9 +155,9 @@ impl Feeds {
         let Some(directory) = self.rules.cache_directory.clone() else { return Vec::new() };
         let max_age = Duration::from_secs(self.rules.max_age_seconds);
         let recall = |feed: &mut Feed| {
-            let (ring, age) = recall(&directory, &feed.issuer, max_age)?;
+            let (ring, age) = recall(&directory, &feed.owner, max_age)?;
             feed.remembered_age = Some(age);
-            Some((feed.issuer.clone(), ring))
+            Some((feed.owner.clone(), ring))
         };
         self.all.iter_mut().filter_map(recall).collect()
     }
@@ -170,7 +192,7 @@ impl Feed {
                 Ok((ring, document)) => {
                     let secrets = secrets(&ring);
                     lost_at = Instant::now().checked_add(max_age);
-                    if news.send(News::Fetched(self.issuer.clone(), ring)).await.is_err() {
+                    if news.send(News::Fetched(self.owner.clone(), ring)).await.is_err() {
                         return;
                     }
                     self.remember(rules.cache_directory.as_deref(), &document, &secrets);
@@ -179,12 +201,12 @@ impl Feed {
                 Err(NoKeys::Withdrawn(why)) => {
                     lost_at = None;
                     tracing::error!(
-                        issuer = self.issuer,
+                        issuer = self.owner,
                         why,
-                        "the issuer has withdrawn its keys: its tokens are denied"
+                        "the issuer has withdrawn its keys: what it signs is denied"
                     );
                     self.forget(rules.cache_directory.as_deref());
-                    if news.send(News::Lost(self.issuer.clone())).await.is_err() {
+                    if news.send(News::Lost(self.owner.clone())).await.is_err() {
                         return;
                     }
                     cooldown.min(refresh)
@@ -201,8 +223,8 @@ impl Feed {
                 () = self.pause(begun, wait, cooldown) => {}
                 () = at(lost_at) => {
                     lost_at = None;
-                    tracing::error!(issuer = self.issuer, "the last good keys are too old");
-                    if news.send(News::Lost(self.issuer.clone())).await.is_err() {
+                    tracing::error!(issuer = self.owner, "the last good keys are too old");
+                    if news.send(News::Lost(self.owner.clone())).await.is_err() {
                         return;
                     }
                 }
@@ -211,11 +233,11 @@ impl Feed {
     }
 
     fn tell_unknown(&self, why: &str, some_are_left: bool) {
-        let issuer = &self.issuer;
+        let issuer = &self.owner;
         if some_are_left {
             tracing::warn!(issuer, why, "keys could not be fetched; the last good ones stay");
         } else {
-            tracing::warn!(issuer, why, "keys could not be fetched and there are none: its tokens are denied");
+            tracing::warn!(issuer, why, "keys could not be fetched and there are none: what it signs is denied");
         }
     }
 
@@ -228,10 +250,10 @@ impl Feed {
     }
 
     async fn fetch(&self, client: &Client) -> Result<(Arc<Keyring>, Vec<u8>), NoKeys> {
-        let url = match (&self.url, self.discovery) {
+        let url = match (&self.url, self.metadata) {
             (Some(url), _) => url.clone(),
-            (None, true) => self.discover(client).await.map_err(NoKeys::Unknown)?,
-            (None, false) => return Err(NoKeys::Unknown("there is no URL".to_owned())),
+            (None, Some(of)) => self.discover(client, of).await.map_err(NoKeys::Unknown)?,
+            (None, None) => return Err(NoKeys::Unknown("there is no URL".to_owned())),
         };
         let document = fetch::document(client, url).await.map_err(NoKeys::Unknown)?;
         match Keyring::parse(&document) {
@@ -242,9 +264,9 @@ impl Feed {
     }
 
     /// The `jwks_uri` of a document whose `issuer` is exactly the configured one (RFC 8414 §3.3).
-    async fn discover(&self, client: &Client) -> Result<Url, String> {
+    async fn discover(&self, client: &Client, of: Metadata) -> Result<Url, String> {
         let mut why = Vec::new();
-        for url in discovery_urls(&self.issuer) {
+        for url in discovery_urls(&self.issuer, of) {
             let url = config::key_url(&url, self.allow_loopback_http).map_err(|wrong| wrong.words().0.to_owned())?;
             match fetch::document(client, url).await {
                 Ok(document) => return self.jwks_uri(&document),
@@ -266,11 +288,11 @@ impl Feed {
 
     /// What was withdrawn must not come back with the next start.
     fn forget(&self, directory: Option<&Path>) {
-        let Some(path) = directory.map(|directory| cache_path(directory, &self.issuer)) else { return };
+        let Some(path) = directory.map(|directory| cache_path(directory, &self.owner)) else { return };
         if path.exists()
             && let Err(error) = std::fs::remove_file(path)
         {
-            tracing::error!(issuer = self.issuer, %error, "withdrawn keys stay on disk");
+            tracing::error!(issuer = self.owner, %error, "withdrawn keys stay on disk");
         }
     }
 
@@ -278,12 +300,12 @@ impl Feed {
     fn remember(&self, directory: Option<&Path>, document: &[u8], secrets: &[usize]) {
         let Some(directory) = directory else { return };
         let Some(keys) = without(document, secrets) else { return };
-        let entry = serde_json::json!({ "issuer": self.issuer, "fetched_at": clock::now(), "jwks": keys });
-        let path = cache_path(directory, &self.issuer);
+        let entry = serde_json::json!({ "issuer": self.owner, "fetched_at": clock::now(), "jwks": keys });
+        let path = cache_path(directory, &self.owner);
         let partial = path.with_extension("partial");
         let written = std::fs::write(&partial, entry.to_string()).and_then(|()| std::fs::rename(&partial, &path));
         if let Err(error) = written {
-            tracing::warn!(issuer = self.issuer, %error, "the last good keys could not be written to disk");
+            tracing::warn!(issuer = self.owner, %error, "the last good keys could not be written to disk");
         }
     }
 }
@@ -331,52 +353,20 @@ fn cache_path(directory: &Path, issuer: &str) -> PathBuf {
 }
 
 /// OpenID Connect appends the well-known path; RFC 8414 §3.1 inserts its own between host and path.
-fn discovery_urls(issuer: &str) -> Vec<String> {
+/// SSF 1.0 §7.2.1 inserts as well.
+fn discovery_urls(issuer: &str, of: Metadata) -> Vec<String> {
     let trimmed = issuer.strip_suffix('/').unwrap_or(issuer);
-    let mut urls = vec![format!("{trimmed}/.well-known/openid-configuration")];
+    let (mut urls, inserted) = match of {
+        Metadata::Server => (vec![format!("{trimmed}/.well-known/openid-configuration")], "oauth-authorization-server"),
+        Metadata::Transmitter => (Vec::new(), "ssf-configuration"),
+    };
     if let Ok(mut url) = Url::parse(trimmed) {
         let path = if url.path() == "/" { String::new() } else { url.path().to_owned() };
-        url.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
+        url.set_path(&format!("/.well-known/{inserted}{path}"));
         urls.push(url.into());
     }
     urls
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    #[test]
-    fn an_exposed_secret_is_not_written_to_disk() {
-        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-        let ed = |kid: &str| serde_json::json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x});
-        let mut private = ed("b");
-        private.as_object_mut().unwrap().insert("d".to_owned(), "secret".into());
-        let symmetric = serde_json::json!({"kty": "oct", "k": "secret"});
-        let document = serde_json::json!({"keys": [symmetric, ed("a"), private, ed("c")]}).to_string();
-        let ring = Keyring::parse(document.as_bytes()).ok().unwrap();
-        let kept = without(document.as_bytes(), &secrets(&ring)).unwrap();
-        assert_eq!(kept, serde_json::json!({"keys": [ed("a"), ed("c")]}));
-        assert_eq!(Keyring::parse(kept.to_string().as_bytes()).ok().unwrap().len(), ring.len());
-    }
-
-    #[test]
-    fn both_well_known_places_are_tried() {
-        assert_eq!(
-            discovery_urls("https://as.test/tenant"),
-            [
-                "https://as.test/tenant/.well-known/openid-configuration",
-                "https://as.test/.well-known/oauth-authorization-server/tenant",
-            ]
-        );
-        assert_eq!(
-            discovery_urls("https://as.test"),
-            [
-                "https://as.test/.well-known/openid-configuration",
-                "https://as.test/.well-known/oauth-authorization-server"
-            ]
-        );
-        assert_eq!(discovery_urls("https://as.test/"), discovery_urls("https://as.test"));
-    }
-}
+mod tests;

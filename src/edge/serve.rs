@@ -1,5 +1,7 @@
 //! The process: listeners, workers, the keeper, health, signals. One owner for each; one that ends, ends the process.
 
+mod events;
+
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -114,6 +116,7 @@ async fn run(
     let grpc_health = Routes::new(grpc_health);
     let listeners = bind(&config).await?;
     let Beside { probes, public, admin } = beside(&config, &keeper, revocations).await?;
+    let events = events::EventsListener::bind(&config, (&keeper, &feeds), revocations, &metrics).await?;
     let (stop, stopped) = watch::channel(false);
     let in_flight = Arc::new(Semaphore::new(config.limits.in_flight));
     let (senders, workers) = workers(&config, &stopped, |listener: &CheckListener, turns: &Arc<Semaphore>| {
@@ -121,7 +124,7 @@ async fn run(
         let beside = others(&grpc_health, listener.reflection);
         Services::new(gate, &listener.name, in_flight, turns, beside)
     })?;
-    let others = [("probes", probes.as_ref()), ("public", public.as_ref()), admin.named()];
+    let others = [("probes", probes.as_ref()), ("public", public.as_ref()), admin.named(), events.named()];
     let listening = addresses(&config, &listeners, &doors, others);
     let (version, config_file, revision) = (env!("CARGO_PKG_VERSION"), file.display(), keeper.revision());
     tracing::info!(version, %config_file, revision, workers = workers.len(), listeners = listening, "started");
@@ -139,6 +142,7 @@ async fn run(
         _ = serve_plain("probes", probes, Arc::clone(&health).probes()) => Err(Ended::Task("the probes listener")),
         _ = serve_plain("public", public, public::routes(Arc::clone(&snapshot))) => Err(Ended::Task("the public listener")),
         () = admin.serve() => Err(Ended::Task("the admin listener")),
+        () = events.serve() => Err(Ended::Task("the events listener")),
         () = revocations.follow() => Err(Ended::Task("the book of revocations")),
         _ = &mut workers => Err(Ended::Task("a worker")),
         ended = reload_on_hangup(reload) => Err(ended),
@@ -221,7 +225,7 @@ fn addresses(
     config: &Config,
     listeners: &[Listener],
     doors: &[Option<Arc<Door>>],
-    others: [(&str, Option<&TcpListener>); 3],
+    others: [(&str, Option<&TcpListener>); 4],
 ) -> String {
     let check = config.listeners.check.iter().zip(listeners).zip(doors).map(|((configured, listener), door)| {
         let tls = if door.is_some() { " (TLS)" } else { "" };

@@ -28,6 +28,7 @@ use subject::Named;
 const FUTURE_SKEW_SECONDS: i64 = 60;
 
 /// A transmitter and the keys it has now.
+#[derive(Clone)]
 pub struct Transmitter {
     /// What its SETs must look like, and what they may revoke.
     pub rules: Arc<TransmitterRules>,
