@@ -247,3 +247,17 @@ async fn a_thousand_junk_events_hold_up_nobody_whose_are_good() {
     let count = |status: u16| junk.iter().filter(|answer| answer.0 == status).count();
     assert_eq!((count(400), count(429)), (HELD, 1_000 - HELD), "some are held up, the rest is refused at once");
 }
+
+#[tokio::test]
+async fn ss_01_what_is_not_stored_bites_and_is_asked_for_again() {
+    let (receiver, list, metrics) = receiver();
+    // From now on nothing is stored.
+    receiver.revocations.close().await;
+    for _ in 0..2 {
+        let (status, body) = pushed(&receiver, json!({})).await;
+        assert_eq!((status, list.len()), (503, 1), "{body}");
+    }
+    assert!(is_revoked(&list, &alice(), clock::now() - 100));
+    let line = "event=\"session-revoked\",outcome=\"not_stored\",transmitter=\"idp\"} 2";
+    assert!(metrics.text().contains(line), "{}", metrics.text());
+}
