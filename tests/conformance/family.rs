@@ -3,7 +3,7 @@
 use crate::row::Row;
 use crate::{
     access_token, bearer, certificate_binding, check_request, client_cert, dpop, failures, jose, jwt_practice, own,
-    revocation, thumbprint, xfcc,
+    revocation, security_events, thumbprint, xfcc,
 };
 
 /// One section of the specification.
@@ -45,6 +45,7 @@ pub const FAMILIES: &[Family] = &[
     check_request::FAMILY,
     failures::FAMILY,
     revocation::FAMILY,
+    security_events::FAMILY,
     own::FAMILY,
 ];
 

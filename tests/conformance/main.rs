@@ -36,6 +36,7 @@ mod own;
 mod revocation;
 mod second_opinion;
 mod secrecy;
+mod security_events;
 mod seeds;
 mod through_envoy;
 mod thumbprint;
@@ -109,6 +110,11 @@ fn failures_seen_in_this_field() {
 #[test]
 fn rv_what_is_revoked_is_refused() {
     check("RV");
+}
+
+#[test]
+fn ss_security_events() {
+    check("SS");
 }
 
 #[test]

@@ -8,6 +8,7 @@ const EVIDENCE: &[&str] = &[
     "RequestFacts",
     "PresentedCredential",
     "SignedToken",
+    "SecurityEvent",
     "VerifiedToken",
     "LiveToken",
     "PeerCertificate",
