@@ -6,6 +6,7 @@ use keybound::edge::clock;
 use reqwest::Client;
 use serde_json::{Value, json};
 
+use crate::lab::files::server_certificate;
 use crate::lab::place::{directory, free_port};
 use crate::lab::{Lab, Plan, secrets, told};
 use crate::requests::{ISSUER, mtls};
@@ -165,4 +166,51 @@ async fn what_is_no_good_event_is_told_so_and_harms_nobody() {
     assert_eq!(stage.push(event(100).compact()).await.0, 202);
     edge.send(&issued(200)).await.denied("token_revoked", 401);
     assert!(stage.metric("invalid_request") > 3.0 && (stage.metric("access_denied") - 1.0).abs() < 0.1);
+}
+
+#[tokio::test]
+async fn keys_by_discovery_are_the_transmitters_own_and_events_come_over_tls() {
+    let (name, port) = ("events-tls", free_port());
+    let source = free_port();
+    let issuer = format!("http://127.0.0.1:{source}/tenant");
+    let metadata = json!({"issuer": issuer, "jwks_uri": format!("http://127.0.0.1:{source}/jwks")}).to_string();
+    let set = json!({"keys": [keys().client_rsa.jwk_as("rsa", &json!({}))]}).to_string();
+    let routes = axum::Router::new()
+        .route("/.well-known/ssf-configuration/tenant", axum::routing::get(async move || metadata.clone()))
+        .route("/jwks", axum::routing::get(async move || set.clone()));
+    crate::lab::serve_in_background(routes, source);
+    let plan = Plan {
+        listeners: format!(
+            "  events: {{ address: \"0.0.0.0:{port}\", tls: {{ certificate: server.crt, key: server.key }} }}\n"
+        ),
+        sections: format!(
+            "revocations:\n  transmitters:\n    - {{ name: idp, issuer: \"{issuer}\", audience: \"{US}\", \
+             keys: {{ discovery: true }}, may_revoke_for: [\"{ISSUER}\"], allow_loopback_http: true }}\n"
+        ),
+        ..Plan::default()
+    };
+    let lab = Lab::ready(name, &plan);
+    let edge = lab.edge();
+    let root = reqwest::Certificate::from_pem(server_certificate().pem.as_bytes()).unwrap();
+    let client = Client::builder().no_proxy().tls_certs_only([root]);
+    let client = client.resolve("keybound.test", ([127, 0, 0, 1], port).into()).build().unwrap();
+    let push = async |set: Jws| {
+        let request = client.post(format!("https://keybound.test:{port}/v1/security-events"));
+        let request = request.header("content-type", "application/secevent+jwt").body(set.compact());
+        request.send().await.unwrap().status().as_u16()
+    };
+    let of = |change: &dyn Fn(&mut Jws)| {
+        let mut set = event(100);
+        set.claims["iss"] = json!(issuer);
+        change(&mut set);
+        set
+    };
+    // A key of the issuer whose tokens these are is none of the transmitter's.
+    let by_server = of(&|set| set.signed_by(&keys().server_rsa, "RS256"));
+    assert_eq!(push(by_server).await, 400);
+    // What may be a new key is asked for, and the event should come again.
+    assert_eq!(push(of(&|set| set.header["kid"] = json!("new"))).await, 503);
+    edge.send(&issued(200)).await.allowed();
+    assert_eq!(push(of(&|_| {})).await, 202);
+    edge.send(&issued(200)).await.denied("token_revoked", 401);
 }
