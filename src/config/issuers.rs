@@ -73,7 +73,7 @@ fn settle_issuer(
     waiting: usize,
     findings: &mut Findings,
 ) -> Option<Issuer> {
-    check_issuer_url(&written, node.key("issuer"), findings);
+    check_url("the issuer", &written.issuer, written.allow_loopback_http, node.key("issuer"), findings);
     check_lifetime(&written, node, findings);
     let introspection = match &written.introspection {
         None => None,
@@ -82,7 +82,7 @@ fn settle_issuer(
             Some(introspection::settle(section, node, written.allow_loopback_http, waiting, findings)?)
         }
     };
-    let keys = settle_keys(&written, node, findings)?;
+    let keys = settle_issuer_keys(&written, node, findings)?;
     let token_type = if written.legacy_jwt_type { TokenType::LegacyJwt } else { TokenType::AtJwt };
     let tokens = AlgorithmSet::TOKENS;
     let rules = IssuerRules {
@@ -106,11 +106,11 @@ fn settle_issuer(
 }
 
 /// RFC 8414 §2: https, no query, no fragment.
-fn check_issuer_url(written: &raw::TrustedIssuer, node: &Node, findings: &mut Findings) {
-    match key_url(&written.issuer, written.allow_loopback_http) {
-        Err(wrong) => refuse_url("the issuer", wrong, node, findings),
+pub(super) fn check_url(subject: &str, issuer: &str, allow_loopback_http: bool, node: &Node, findings: &mut Findings) {
+    match key_url(issuer, allow_loopback_http) {
+        Err(wrong) => refuse_url(subject, wrong, node, findings),
         Ok(url) if url.query().is_some() => {
-            findings.error(node.at, "the issuer has a query", "leave out `?` and what follows (RFC 8414 §2)");
+            findings.error(node.at, format!("{subject} has a query"), "leave out `?` and what follows (RFC 8414 §2)");
         }
         Ok(_) => {}
     }
@@ -126,12 +126,20 @@ pub(super) fn refuse_url(subject: &str, wrong: WrongUrl, node: &Node, findings: 
     }
 }
 
-fn settle_keys(issuer: &raw::TrustedIssuer, node: &Node, findings: &mut Findings) -> Option<KeySource> {
+fn settle_issuer_keys(issuer: &raw::TrustedIssuer, node: &Node, findings: &mut Findings) -> Option<KeySource> {
     let Some(keys) = &issuer.keys else { return without_keys(issuer, node, findings) };
-    let node = node.key("keys");
+    settle_keys(keys, issuer.allow_loopback_http, node.key("keys"), findings)
+}
+
+pub(super) fn settle_keys(
+    keys: &raw::Keys,
+    allow_loopback_http: bool,
+    node: &Node,
+    findings: &mut Findings,
+) -> Option<KeySource> {
     match (&keys.file, &keys.url, keys.discovery) {
         (Some(file), None, false) => Some(KeySource::File(findings.path(node.key("file"), file))),
-        (None, Some(url), false) => key_url(url, issuer.allow_loopback_http)
+        (None, Some(url), false) => key_url(url, allow_loopback_http)
             .map_err(|wrong| refuse_url("the URL of the keys", wrong, node.key("url"), findings))
             .ok()
             .map(KeySource::Url),

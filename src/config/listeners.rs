@@ -21,6 +21,17 @@ pub struct Listeners {
     pub public: Option<SocketAddr>,
     /// Revocations.
     pub admin: Option<AdminListener>,
+    /// Security events.
+    pub events: Option<EventsListener>,
+}
+
+/// The listener to which transmitters push security events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventsListener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its TLS; plain text on loopback if absent.
+    pub tls: Option<Tls>,
 }
 
 /// A listener that answers Envoy's `ext_authz` gRPC.
@@ -93,7 +104,7 @@ pub(super) fn settle(written: raw::Listeners, node: &Node, findings: &mut Findin
         check.push(CheckListener { name: listener.name, address, tls, reflection: listener.reflection });
     }
     let mut plain = |text: Option<String>, key: &str, findings: &mut Findings| {
-        let node = if key == "admin" { node.key(key).key("address") } else { node.key(key) };
+        let node = if ["admin", "events"].contains(&key) { node.key(key).key("address") } else { node.key(key) };
         match address(&text?, node, &mut taken, findings)? {
             ListenAddress::Tcp(address) => Some(address),
             ListenAddress::Unix(_) => {
@@ -115,7 +126,14 @@ pub(super) fn settle(written: raw::Listeners, node: &Node, findings: &mut Findin
         let tls = tls.map(|tls| settle_tls(&files(tls), node.key("admin").key("tls"), findings));
         AdminListener { address, tls, certificate_optional: false }
     });
-    Listeners { check, probes, public, admin }
+    let (address, tls) = written.events.map_or((None, None), |events| (Some(events.address), events.tls));
+    let events = plain(address, "events", findings).map(|address| {
+        let files =
+            |tls: raw::EventsTls| Tls { certificate: tls.certificate, key: tls.key, client_ca: None, callers: None };
+        let tls = tls.map(|tls| settle_tls(&files(tls), node.key("events").key("tls"), findings));
+        EventsListener { address, tls }
+    });
+    Listeners { check, probes, public, admin, events }
 }
 
 /// Whoever can call keybound chooses what it is told, and can use up the proofs of others.

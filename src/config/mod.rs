@@ -19,6 +19,7 @@ mod reference;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod transmitters;
 mod upstream;
 mod url;
 
@@ -30,13 +31,14 @@ pub use self::admin::{AdminCaller, AdminCredential, AdminListener};
 pub use self::certificate::{Certificate, Crls};
 pub use self::introspection::{AssertionAlgorithm, ClientAuth, Introspection, PrivateKeyJwt};
 pub use self::issuers::{Issuer, KeySource};
-pub use self::listeners::{CheckListener, ListenAddress, Listeners};
+pub use self::listeners::{CheckListener, EventsListener, ListenAddress, Listeners};
 pub use self::redis::{Layout, Redis, RedisAddress, RedisTls};
 pub use self::reference::reference;
 pub use self::sections::{
     Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, OnUnavailable, Permission, Profile, Revocations,
     Spent, Store, Tls, Upstream,
 };
+pub use self::transmitters::{Transmitter, keys_name};
 pub use self::url::{Url, WrongUrl, is_forbidden_address, key_url};
 
 use self::naming::Naming;
@@ -77,6 +79,8 @@ pub struct Config {
     pub admin: Vec<AdminCaller>,
     /// How what was revoked is kept.
     pub revocations: Revocations,
+    /// Whose security events are taken; there if and only if their listener is.
+    pub transmitters: Vec<Transmitter>,
     /// Private, so that nobody else makes a `Config`.
     naming: Naming,
 }
@@ -119,10 +123,8 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
     settle_jwks(&mut jwks, node.key("jwks"), findings);
     let mut bundle = written.bundle;
     bundle.directory = findings.path(node.key("bundle").key("directory"), &bundle.directory);
-    let mut revocations = written.revocations;
-    if let Some(path) = &mut revocations.journal {
-        *path = findings.path(node.key("revocations").key("journal"), path);
-    }
+    let of_revocations = node.key("revocations");
+    let journal = written.revocations.journal.map(|path| findings.path(of_revocations.key("journal"), &path));
     let mut listeners = listeners::settle(written.listeners, node.key("listeners"), findings);
     let admin = admin::settle(written.admin, node.key("admin"), findings);
     let bearers = admin::check(listeners.admin.as_ref(), &admin, node, findings);
@@ -134,10 +136,13 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
     let in_flight = written.limits.in_flight;
     let issuers = issuers::settle(written.issuers, node.key("issuers"), written.profile, in_flight, findings);
     introspection::check_waiting(&issuers, in_flight, node.key("issuers"), findings);
+    let transmitters = written.revocations.transmitters;
+    transmitters::check(listeners.events.as_ref(), !transmitters.is_empty(), node, findings);
     Config {
         listeners,
         bundle,
         profile: written.profile,
+        transmitters: transmitters::settle(transmitters, of_revocations.key("transmitters"), &issuers, findings),
         issuers,
         jwks,
         certificate: certificate::settle(written.certificate, node.key("certificate"), findings),
@@ -148,7 +153,7 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
         log: written.log,
         metadata: written.metadata,
         admin,
-        revocations,
+        revocations: Revocations { journal },
         naming: Naming::default(),
     }
 }

@@ -5,6 +5,7 @@
 //! What a type cannot say (two keys that go together, a URL, an address) is checked where `Config` is made.
 
 mod certificate;
+mod transmitter;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -15,9 +16,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::introspection;
 use super::redis::Written as Redis;
-use super::sections::{Bundle, Jwks, Limits, Log, Metadata, Permission, Profile, Revocations, Spent, Tls, Upstream};
+use super::sections::{Bundle, Jwks, Limits, Log, Metadata, Permission, Profile, Spent, Tls, Upstream};
 use crate::decision::jose::algorithm::Algorithm;
 pub(super) use certificate::{Certificate, ChainVerifiedBy, CrlDepth, Crls, Source, Unanswered, Xfcc};
+pub(super) use transmitter::Transmitter;
 
 /// The operator's file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -87,6 +89,29 @@ pub(super) struct Listeners {
     /// loopback too: see `admin.callers`.
     #[serde(default)]
     pub admin: Option<AdminListener>,
+    /// The listener to which transmitters push security events (Shared Signals, CAEP, RISC), HTTP/1.1 and HTTP/2:
+    /// `POST /v1/security-events` (RFC 8935); none if absent. See `revocations.transmitters`.
+    #[serde(default)]
+    pub events: Option<EventsListener>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventsListener {
+    /// `ip:port`. Without `tls` it must be a loopback address: an Envoy in front has the TLS then.
+    pub address: String,
+    /// Its TLS; its files are read again when they change.
+    #[serde(default)]
+    pub tls: Option<EventsTls>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventsTls {
+    /// PEM file with our certificate chain, leaf first.
+    pub certificate: PathBuf,
+    /// PEM file with the private key of that certificate.
+    pub key: PathBuf,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -207,7 +232,18 @@ pub(super) struct TrustedIssuer {
     pub allow_loopback_http: bool,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+/// How what was revoked is kept, and who else tells of it.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Revocations {
+    /// The file that keeps what was revoked, this process's own, in a directory that exists; it is made at the first start. If absent,
+    /// what the admin listener and transmitters brought is forgotten when the process ends.
+    pub journal: Option<PathBuf>,
+    /// Whose security events are taken at `listeners.events`, and what they may revoke: 32 at most.
+    pub transmitters: Vec<Transmitter>,
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
     /// A file with the JWK Set (RFC 7517 §5), with at least one usable key.
@@ -216,7 +252,7 @@ pub(super) struct Keys {
     /// The https URL of the JWK Set.
     #[serde(default)]
     pub url: Option<String>,
-    /// `true`: the URL is in the issuer's metadata, at `/.well-known/openid-configuration` or
+    /// `true`: the URL is in the issuer's metadata; for issuers of tokens at `/.well-known/openid-configuration` or
     /// `/.well-known/oauth-authorization-server` (RFC 8414 §3).
     #[serde(default)]
     pub discovery: bool,

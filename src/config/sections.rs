@@ -287,11 +287,9 @@ pub enum Permission {
 }
 
 /// How what was revoked is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revocations {
-    /// The file that keeps what was revoked, this process's own, in a directory that exists; it is made at the first start. If absent,
-    /// what the admin listener took is forgotten when the process ends.
+    /// The file that keeps what was revoked; if absent, it is forgotten when the process ends.
     pub journal: Option<PathBuf>,
 }
 

@@ -22,6 +22,7 @@ pub mod metadata;
 pub mod policy;
 pub mod revocation;
 pub mod route;
+pub mod security_event;
 pub mod snapshot;
 pub mod target;
 mod template;

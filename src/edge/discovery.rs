@@ -8,18 +8,27 @@ use serde_json::Value;
 use crate::config::{self, Url};
 use crate::edge::fetch;
 
+/// Whose metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metadata {
+    /// An authorization server's.
+    Server,
+    /// A transmitter's of security events (SSF 1.0 §7.2).
+    Transmitter,
+}
+
 /// The URL at the first of these places of the issuer's metadata that is there; a place is a JSON pointer (RFC 6901).
 ///
 /// # Errors
 /// Says why there is none.
 pub async fn discover(
     client: &Client,
-    issuer: &str,
+    (of, issuer): (Metadata, &str),
     allow_loopback_http: bool,
     places: &[&str],
 ) -> Result<Url, String> {
     let mut why = Vec::new();
-    for url in urls(issuer) {
+    for url in urls(issuer, of) {
         let url = config::key_url(&url, allow_loopback_http).map_err(|wrong| wrong.words().0.to_owned())?;
         match fetch::document(client, url).await {
             Ok(document) => return named(&document, issuer, allow_loopback_http, places),
@@ -44,13 +53,16 @@ fn named(document: &[u8], issuer: &str, allow_loopback_http: bool, places: &[&st
     config::key_url(url, allow_loopback_http).map_err(|wrong| format!("{name} {}", wrong.words().0))
 }
 
-/// OpenID Connect appends the well-known path; RFC 8414 §3.1 inserts its own between host and path.
-fn urls(issuer: &str) -> Vec<String> {
+/// OpenID Connect appends the well-known path; RFC 8414 §3.1 inserts its own between host and path, and so does SSF 1.0 §7.2.1.
+fn urls(issuer: &str, of: Metadata) -> Vec<String> {
     let trimmed = issuer.strip_suffix('/').unwrap_or(issuer);
-    let mut urls = vec![format!("{trimmed}/.well-known/openid-configuration")];
+    let (mut urls, inserted) = match of {
+        Metadata::Server => (vec![format!("{trimmed}/.well-known/openid-configuration")], "oauth-authorization-server"),
+        Metadata::Transmitter => (Vec::new(), "ssf-configuration"),
+    };
     if let Ok(mut url) = Url::parse(trimmed) {
         let path = if url.path() == "/" { String::new() } else { url.path().to_owned() };
-        url.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
+        url.set_path(&format!("/.well-known/{inserted}{path}"));
         urls.push(url.into());
     }
     urls
@@ -64,20 +76,24 @@ mod tests {
     #[test]
     fn both_well_known_places_are_tried() {
         assert_eq!(
-            urls("https://as.test/tenant"),
+            urls("https://as.test/tenant", Metadata::Server),
             [
                 "https://as.test/tenant/.well-known/openid-configuration",
                 "https://as.test/.well-known/oauth-authorization-server/tenant",
             ]
         );
         assert_eq!(
-            urls("https://as.test"),
+            urls("https://as.test", Metadata::Server),
             [
                 "https://as.test/.well-known/openid-configuration",
                 "https://as.test/.well-known/oauth-authorization-server"
             ]
         );
-        assert_eq!(urls("https://as.test/"), urls("https://as.test"));
+        assert_eq!(urls("https://as.test/", Metadata::Server), urls("https://as.test", Metadata::Server));
+        assert_eq!(
+            urls("https://as.test/tenant", Metadata::Transmitter),
+            ["https://as.test/.well-known/ssf-configuration/tenant"]
+        );
     }
 
     #[test]

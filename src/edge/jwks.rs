@@ -15,10 +15,11 @@ use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::config::{self, Config, Jwks, KeySource, Url};
+use crate::config::{Config, Jwks, KeySource, Url};
 use crate::decision::token::{KeyRemark, Keyring, KeysRefused, RemarkKind};
+use crate::edge::discovery::{self, Metadata};
 use crate::edge::files::{self, whole};
-use crate::edge::{clock, discovery, fetch, material};
+use crate::edge::{clock, fetch, material};
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
 
@@ -56,8 +57,12 @@ pub struct Feeds {
 }
 
 struct Feed {
+    /// Whose keys they are: an issuer, or [`crate::config::keys_name`] of a transmitter.
+    owner: String,
+    /// What its metadata must say that it is.
     issuer: String,
-    discovery: bool,
+    /// Where its metadata may be, if they name the URL.
+    metadata: Option<Metadata>,
     url: Option<Url>,
     allow_loopback_http: bool,
     wanted: Arc<Notify>,
@@ -88,31 +93,40 @@ impl Feeds {
             whole(path, error, "give PEM certificates of CAs")
         })?;
         let untried = Arc::new(AtomicUsize::new(0));
-        let feed = |issuer: &config::Issuer| {
-            let (discovery, url) = match &issuer.keys {
+        let feed = |owner: String, issuer: &str, keys: &KeySource, allow_loopback_http, of| {
+            let (metadata, url) = match keys {
                 KeySource::File(_) | KeySource::Nowhere => return None,
-                KeySource::Url(url) => (false, Some(url.clone())),
-                KeySource::Discovery => (true, None),
+                KeySource::Url(url) => (None, Some(url.clone())),
+                KeySource::Discovery => (Some(of), None),
             };
             untried.fetch_add(1, Ordering::AcqRel);
             Some(Feed {
-                issuer: issuer.rules.issuer.clone(),
-                discovery,
+                owner,
+                issuer: issuer.to_owned(),
+                metadata,
                 url,
-                allow_loopback_http: issuer.allow_loopback_http,
+                allow_loopback_http,
                 wanted: Arc::new(Notify::new()),
                 remembered_age: None,
                 untried: Arc::clone(&untried),
             })
         };
-        let all = config.issuers.iter().filter_map(feed).collect();
+        let issuers = config.issuers.iter().filter_map(|issuer| {
+            let name = &issuer.rules.issuer;
+            feed(name.clone(), name, &issuer.keys, issuer.allow_loopback_http, Metadata::Server)
+        });
+        let transmitters = config.transmitters.iter().filter_map(|transmitter| {
+            let (owner, issuer) = (transmitter.keys_name(), &transmitter.rules.issuer);
+            feed(owner, issuer, &transmitter.keys, transmitter.allow_loopback_http, Metadata::Transmitter)
+        });
+        let all = issuers.chain(transmitters).collect();
         Ok(Self { all, client, rules: config.jwks.clone(), untried })
     }
 
     /// Through which keys are asked for.
     #[must_use]
     pub fn wanted(&self) -> Wanted {
-        Wanted(self.all.iter().map(|feed| (feed.issuer.clone(), Arc::clone(&feed.wanted))).collect())
+        Wanted(self.all.iter().map(|feed| (feed.owner.clone(), Arc::clone(&feed.wanted))).collect())
     }
 
     /// What fetches.
@@ -133,9 +147,9 @@ impl Feeds {
         let Some(directory) = self.rules.cache_directory.clone() else { return Vec::new() };
         let max_age = Duration::from_secs(self.rules.max_age_seconds);
         let recall = |feed: &mut Feed| {
-            let (ring, age) = recall(&directory, &feed.issuer, max_age)?;
+            let (ring, age) = recall(&directory, &feed.owner, max_age)?;
             feed.remembered_age = Some(age);
-            Some((feed.issuer.clone(), ring))
+            Some((feed.owner.clone(), ring))
         };
         self.all.iter_mut().filter_map(recall).collect()
     }
@@ -170,7 +184,7 @@ impl Feed {
                 Ok((ring, document)) => {
                     let secrets = secrets(&ring);
                     lost_at = Instant::now().checked_add(max_age);
-                    if news.send(News::Fetched(self.issuer.clone(), ring)).await.is_err() {
+                    if news.send(News::Fetched(self.owner.clone(), ring)).await.is_err() {
                         return;
                     }
                     self.remember(rules.cache_directory.as_deref(), &document, &secrets);
@@ -179,12 +193,12 @@ impl Feed {
                 Err(NoKeys::Withdrawn(why)) => {
                     lost_at = None;
                     tracing::error!(
-                        issuer = self.issuer,
+                        issuer = self.owner,
                         why,
-                        "the issuer has withdrawn its keys: its tokens are denied"
+                        "the issuer has withdrawn its keys: what it signs is denied"
                     );
                     self.forget(rules.cache_directory.as_deref());
-                    if news.send(News::Lost(self.issuer.clone())).await.is_err() {
+                    if news.send(News::Lost(self.owner.clone())).await.is_err() {
                         return;
                     }
                     cooldown.min(refresh)
@@ -201,8 +215,8 @@ impl Feed {
                 () = self.pause(begun, wait, cooldown) => {}
                 () = at(lost_at) => {
                     lost_at = None;
-                    tracing::error!(issuer = self.issuer, "the last good keys are too old");
-                    if news.send(News::Lost(self.issuer.clone())).await.is_err() {
+                    tracing::error!(issuer = self.owner, "the last good keys are too old");
+                    if news.send(News::Lost(self.owner.clone())).await.is_err() {
                         return;
                     }
                 }
@@ -211,11 +225,11 @@ impl Feed {
     }
 
     fn tell_unknown(&self, why: &str, some_are_left: bool) {
-        let issuer = &self.issuer;
+        let issuer = &self.owner;
         if some_are_left {
             tracing::warn!(issuer, why, "keys could not be fetched; the last good ones stay");
         } else {
-            tracing::warn!(issuer, why, "keys could not be fetched and there are none: its tokens are denied");
+            tracing::warn!(issuer, why, "keys could not be fetched and there are none: what it signs is denied");
         }
     }
 
@@ -228,13 +242,13 @@ impl Feed {
     }
 
     async fn fetch(&self, client: &Client) -> Result<(Arc<Keyring>, Vec<u8>), NoKeys> {
-        let url = match (&self.url, self.discovery) {
+        let url = match (&self.url, self.metadata) {
             (Some(url), _) => url.clone(),
-            (None, true) => {
-                let found = discovery::discover(client, &self.issuer, self.allow_loopback_http, &["/jwks_uri"]).await;
-                found.map_err(NoKeys::Unknown)?
+            (None, Some(of)) => {
+                let found = discovery::discover(client, (of, &self.issuer), self.allow_loopback_http, &["/jwks_uri"]);
+                found.await.map_err(NoKeys::Unknown)?
             }
-            (None, false) => return Err(NoKeys::Unknown("there is no URL".to_owned())),
+            (None, None) => return Err(NoKeys::Unknown("there is no URL".to_owned())),
         };
         let document = fetch::document(client, url).await.map_err(NoKeys::Unknown)?;
         match Keyring::parse(&document) {
@@ -246,11 +260,11 @@ impl Feed {
 
     /// What was withdrawn must not come back with the next start.
     fn forget(&self, directory: Option<&Path>) {
-        let Some(path) = directory.map(|directory| cache_path(directory, &self.issuer)) else { return };
+        let Some(path) = directory.map(|directory| cache_path(directory, &self.owner)) else { return };
         if path.exists()
             && let Err(error) = std::fs::remove_file(path)
         {
-            tracing::error!(issuer = self.issuer, %error, "withdrawn keys stay on disk");
+            tracing::error!(issuer = self.owner, %error, "withdrawn keys stay on disk");
         }
     }
 
@@ -258,12 +272,12 @@ impl Feed {
     fn remember(&self, directory: Option<&Path>, document: &[u8], secrets: &[usize]) {
         let Some(directory) = directory else { return };
         let Some(keys) = without(document, secrets) else { return };
-        let entry = serde_json::json!({ "issuer": self.issuer, "fetched_at": clock::now(), "jwks": keys });
-        let path = cache_path(directory, &self.issuer);
+        let entry = serde_json::json!({ "issuer": self.owner, "fetched_at": clock::now(), "jwks": keys });
+        let path = cache_path(directory, &self.owner);
         let partial = path.with_extension("partial");
         let written = std::fs::write(&partial, entry.to_string()).and_then(|()| std::fs::rename(&partial, &path));
         if let Err(error) = written {
-            tracing::warn!(issuer = self.issuer, %error, "the last good keys could not be written to disk");
+            tracing::warn!(issuer = self.owner, %error, "the last good keys could not be written to disk");
         }
     }
 }
@@ -311,21 +325,4 @@ fn cache_path(directory: &Path, issuer: &str) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    #[test]
-    fn an_exposed_secret_is_not_written_to_disk() {
-        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-        let ed = |kid: &str| serde_json::json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x});
-        let mut private = ed("b");
-        private.as_object_mut().unwrap().insert("d".to_owned(), "secret".into());
-        let symmetric = serde_json::json!({"kty": "oct", "k": "secret"});
-        let document = serde_json::json!({"keys": [symmetric, ed("a"), private, ed("c")]}).to_string();
-        let ring = Keyring::parse(document.as_bytes()).ok().unwrap();
-        let kept = without(document.as_bytes(), &secrets(&ring)).unwrap();
-        assert_eq!(kept, serde_json::json!({"keys": [ed("a"), ed("c")]}));
-        assert_eq!(Keyring::parse(kept.to_string().as_bytes()).ok().unwrap().len(), ring.len());
-    }
-}
+mod tests;

@@ -7,10 +7,12 @@ mod admin;
 mod bundles;
 mod doors;
 mod told;
+mod transmitters;
 mod trust;
 
 pub use admin::ADMIN;
 pub use told::tell_warning;
+pub use transmitters::EVENTS;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,7 @@ use crate::edge::known::{self, Leaves, Tokens};
 use crate::edge::material;
 use crate::edge::redis::Dialer;
 use crate::edge::revocations::admin::Bearers;
+use crate::edge::revocations::events::Transmitters;
 use crate::edge::revocations::list::RevocationList;
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
@@ -52,6 +55,7 @@ pub struct Keeper {
     /// The TLS of the listeners that have it, by their names.
     doors: BTreeMap<String, Arc<Door>>,
     bearers: Bearers,
+    transmitters: Arc<ArcSwap<Transmitters>>,
     taken: Vec<Taken>,
     warnings: Vec<Problem>,
     feeds: Option<Feeds>,
@@ -81,6 +85,7 @@ impl Keeper {
             seen: BTreeMap::new(),
             doors: BTreeMap::new(),
             bearers: Bearers::default(),
+            transmitters: Arc::default(),
             taken: Vec::new(),
             warnings: material::cache_warning(&config).into_iter().collect(),
             feeds: Some(feeds),
@@ -108,6 +113,7 @@ impl Keeper {
             }
         }
         keeper.taken.clear();
+        keeper.publish_transmitters();
         let warnings = core::mem::take(&mut keeper.warnings);
         if problems.is_empty() {
             return Ok((keeper, warnings));
@@ -193,6 +199,7 @@ impl Keeper {
                         News::Lost(issuer) => drop(self.keys.remove(&issuer)),
                         News::List(place, list) => self.take_list(&place, &list, &metrics),
                     }
+                    self.publish_transmitters();
                     published.store(Arc::new(self.snapshot()));
                     continue;
                 }
@@ -215,6 +222,7 @@ impl Keeper {
             let looks;
             (self, looks) = back;
             if looks.iter().any(Looks::has_news) {
+                self.publish_transmitters();
                 published.store(Arc::new(self.snapshot()));
             }
             // Who reads that something is served finds it served.
@@ -344,8 +352,10 @@ fn joined<'f>(files: impl IntoIterator<Item = Option<&'f [u8]>>) -> Vec<u8> {
 type Kind = (&'static str, Loaded, fn(&mut Keeper) -> Look);
 
 /// Each kind of file beside the bundle: its name, what its loads are counted as, and how it is looked at.
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 8] = [
     ("keys", Loaded::Keys, Keeper::look_at_keys),
+    ("transmitter keys", Loaded::Keys, Keeper::look_at_transmitter_keys),
+    ("transmitter authorizations", Loaded::Authorizations, Keeper::look_at_authorizations),
     ("trust bundle", Loaded::Trust, Keeper::look_at_trust),
     ("revocation list", Loaded::Crl, Keeper::look_at_lists),
     ("nonce keys", Loaded::Nonces, Keeper::look_at_nonces),

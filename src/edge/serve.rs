@@ -1,5 +1,6 @@
 //! The process: listeners, workers, the keeper, health, signals. One owner for each; one that ends, ends the process.
 
+mod events;
 mod listeners;
 mod workers;
 
@@ -122,6 +123,7 @@ async fn run(
     let grpc_health = Routes::new(grpc_health);
     let listeners = bind(&config).await?;
     let Beside { probes, public, admin } = beside(&config, &keeper, revocations).await?;
+    let events = events::EventsListener::bind(&config, (&keeper, &feeds), revocations, &metrics).await?;
     let (stop, stopped) = watch::channel(false);
     let in_flight = Arc::new(Semaphore::new(config.limits.in_flight));
     let (senders, workers) = workers(&config, &stopped, store.as_ref(), |listener, turns, link| {
@@ -130,10 +132,9 @@ async fn run(
         let beside = others(&grpc_health, listener.reflection);
         Services::new(gate, &listener.name, in_flight, turns, beside)
     })?;
-    let others = [("probes", probes.as_ref()), ("public", public.as_ref()), admin.named()];
+    let others = [("probes", probes.as_ref()), ("public", public.as_ref()), admin.named(), events.named()];
     let listening = addresses(&config, &listeners, &doors, others);
-    let (version, config_file, revision) = (env!("CARGO_PKG_VERSION"), file.display(), keeper.revision());
-    tracing::info!(version, %config_file, revision, workers = workers.len(), listeners = listening, "started");
+    tell_start(file, keeper.revision(), workers.len(), &listening);
 
     let accepts = accept(&config, listeners, doors, senders);
     let reload = Arc::new(Notify::new());
@@ -149,6 +150,7 @@ async fn run(
         _ = serve_plain("probes", probes, Arc::clone(&health).probes()) => Err(Ended::Task("the probes listener")),
         _ = serve_plain("public", public, public::routes(Arc::clone(&snapshot))) => Err(Ended::Task("the public listener")),
         () = admin.serve() => Err(Ended::Task("the admin listener")),
+        () = events.serve() => Err(Ended::Task("the events listener")),
         () = revocations.follow() => Err(Ended::Task("the book of revocations")),
         _ = &mut workers => Err(Ended::Task("a worker")),
         ended = reload_on_hangup(reload) => Err(ended),
@@ -175,6 +177,11 @@ async fn remember(config: &Config, metrics: &Arc<Metrics>) -> Result<(Arc<Memory
         store.first_look().await?;
     }
     Ok((memory, store))
+}
+
+fn tell_start(file: &Path, revision: Option<&str>, workers: usize, listeners: &str) {
+    let (version, config_file) = (env!("CARGO_PKG_VERSION"), file.display());
+    tracing::info!(version, %config_file, revision, workers, listeners, "started");
 }
 
 /// What judges checks, and what says whether to ask it.

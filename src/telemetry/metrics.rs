@@ -62,6 +62,7 @@ impl Introspections {
 struct Revocations {
     marks: Gauge<u64>,
     records: Counter<u64>,
+    events: Counter<u64>,
     propagation: Histogram<f64>,
     time_to_revoke: Histogram<f64>,
 }
@@ -77,6 +78,10 @@ impl Revocations {
             records: meter
                 .u64_counter("keybound.revocation.records")
                 .with_description("Revocations and cancels that a source brought, by outcome")
+                .build(),
+            events: meter
+                .u64_counter("keybound.security_events")
+                .with_description("Security events that were pushed, by transmitter, event and outcome")
                 .build(),
             propagation: seconds(
                 "keybound.revocation.propagation",
@@ -111,6 +116,8 @@ pub enum Loaded {
     Bearers,
     /// What we are authenticated with to an issuer that is asked about tokens.
     Credentials,
+    /// What the `Authorization` headers of transmitters must be.
+    Authorizations,
 }
 
 impl Loaded {
@@ -124,6 +131,7 @@ impl Loaded {
             Self::Tls => "listener_tls",
             Self::Bearers => "admin_bearers",
             Self::Credentials => "introspection_credentials",
+            Self::Authorizations => "transmitter_authorizations",
         }
     }
 }
@@ -272,6 +280,16 @@ impl Metrics {
     pub fn revocation_record(&self, source: &str, outcome: &'static str) {
         let labels = [KeyValue::new("outcome", outcome), KeyValue::new("source", source.to_owned())];
         self.revocations.records.add(1, &labels);
+    }
+
+    /// Counts a security event that was pushed. All three come from closed sets: config's names, and ours.
+    pub fn security_event(&self, transmitter: &str, event: &'static str, outcome: &'static str) {
+        let labels = [
+            KeyValue::new("event", event),
+            KeyValue::new("outcome", outcome),
+            KeyValue::new("transmitter", transmitter.to_owned()),
+        ];
+        self.revocations.events.add(1, &labels);
     }
 
     /// A revocation bites from now on: so many seconds after it was asked, and after the harm was reported.

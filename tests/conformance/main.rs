@@ -37,6 +37,7 @@ mod own;
 mod revocation;
 mod second_opinion;
 mod secrecy;
+mod security_events;
 mod seeds;
 mod through_envoy;
 mod thumbprint;
@@ -115,6 +116,11 @@ fn failures_seen_in_this_field() {
 #[test]
 fn rv_what_is_revoked_is_refused() {
     check("RV");
+}
+
+#[test]
+fn ss_security_events() {
+    check("SS");
 }
 
 #[test]

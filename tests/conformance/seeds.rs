@@ -8,14 +8,15 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use keybound::decision::security_event::EventKind;
+use serde_json::{Value, json};
 
 use crate::family::{FAMILIES, Family};
 use crate::row::Sending;
 use crate::support::issuers::{SERVER, key_sets, named_keys};
 use crate::support::placeholders::abstracted;
 use crate::support::wire::encode;
-use crate::support::{Encoding, Request};
+use crate::support::{Encoding, NOW, Request};
 
 /// The seeds of every target.
 type Seeds = BTreeMap<&'static str, BTreeSet<Vec<u8>>>;
@@ -39,10 +40,12 @@ fn seeds_for_the_fuzzer_are_made_of_the_rows() {
     for name in ["apis.yaml", "clients.yaml"] {
         seeds.entry("bundle_yaml").or_default().insert(std::fs::read(policies.join(name)).unwrap());
     }
+    seeds.entry("security_event").or_default().extend(security_events());
     for (target, least) in [
         ("check_request", 1_000),
         ("compact_jws", 500),
         ("access_token", 300),
+        ("security_event", 10),
         ("proof", 200),
         ("xfcc", 60),
         ("client_cert", 20),
@@ -57,6 +60,35 @@ fn seeds_for_the_fuzzer_are_made_of_the_rows() {
     if let Some(folder) = std::env::var_os("FUZZ_SEEDS") {
         write(Path::new(&folder), &seeds);
     }
+}
+
+/// Header and payload of SETs, a line each: every event with every kind of subject.
+fn security_events() -> Vec<Vec<u8>> {
+    let simple = json!({"format": "iss_sub", "iss": SERVER, "sub": "a"});
+    let opaque = json!({"format": "opaque", "id": "a"});
+    let subjects = [
+        json!({"format": "jwt_id", "iss": SERVER, "jti": "a"}),
+        json!({"format": "complex", "user": simple, "session": opaque, "tenant": opaque}),
+        simple,
+        opaque,
+    ];
+    let events = EventKind::REVOKING.map(|kind| {
+        let profile = if kind.name().starts_with("account") { "risc" } else { "caep" };
+        format!("https://schemas.openid.net/secevent/{profile}/event-type/{}", kind.name())
+    });
+    let payload = json!({
+        "event_timestamp": NOW - 9, "change_type": "revoke", "claims": {"a": 1}, "current_status": "not-compliant",
+        "change_direction": "decrease", "current_level": "HIGH",
+    });
+    let header = json!({"typ": "secevent+jwt", "alg": "ES256", "kid": "a"});
+    let of = |subject: &Value, event: &String| {
+        let claims = json!({
+            "iss": "https://idp.test", "aud": "us", "iat": NOW - 5, "jti": "a", "sub_id": subject,
+            "events": {event.as_str(): payload},
+        });
+        format!("{header}\n{claims}").into_bytes()
+    };
+    subjects.iter().flat_map(|subject| events.iter().map(|event| of(subject, event)).collect::<Vec<_>>()).collect()
 }
 
 fn write(folder: &Path, seeds: &Seeds) {

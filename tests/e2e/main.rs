@@ -26,6 +26,7 @@ mod support;
 mod crl;
 mod doors;
 mod ending;
+mod events;
 mod fapi2;
 mod feeds;
 mod hops;

@@ -8,6 +8,7 @@ const EVIDENCE: &[&str] = &[
     "RequestFacts",
     "PresentedCredential",
     "IssuedToken",
+    "SecurityEvent",
     "VerifiedToken",
     "LiveToken",
     "PeerCertificate",

@@ -68,6 +68,11 @@ impl Map {
         self.0.get(at).map(|(_, value)| value)
     }
 
+    /// The members, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
     /// What the members hold.
     pub fn values(&self) -> impl Iterator<Item = &Value> {
         self.0.iter().map(|(_, value)| value)

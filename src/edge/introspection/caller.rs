@@ -18,8 +18,9 @@ use super::assertion::Signer;
 use super::budget::Ending;
 use crate::config::{self, ClientAuth, Introspection, Url};
 use crate::decision::limits;
+use crate::edge::discovery::{self, Metadata};
 use crate::edge::files::{self, Seen, whole};
-use crate::edge::{clock, discovery, fetch};
+use crate::edge::{clock, fetch};
 use crate::problem::Problem;
 
 /// How long a connection may wait for its next call: Node closes one after five seconds, and a call that meets the end of its connection is
@@ -127,7 +128,7 @@ impl Caller {
             Proof::Tls => &["/mtls_endpoint_aliases/introspection_endpoint", "/introspection_endpoint"],
             Proof::Basic(_) | Proof::Post(_) | Proof::Signed { .. } => &["/introspection_endpoint"],
         };
-        async move { discovery::discover(&line.client, &issuer, loopback, places).await }
+        async move { discovery::discover(&line.client, (Metadata::Server, &issuer), loopback, places).await }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::told::Taken;
-use super::{ADMIN, Keeper, Look, joined};
+use super::{ADMIN, EVENTS, Keeper, Look, joined};
 use crate::config::Tls;
 use crate::edge::door::{Door, Manner};
 use crate::edge::material;
@@ -20,6 +20,10 @@ impl Keeper {
         {
             let manner = Manner { http1: true, certificate_optional: admin.certificate_optional };
             problems.extend(self.look_at_door(ADMIN, tls, manner).err().unwrap_or_default());
+        }
+        if let Some(tls) = config.listeners.events.as_ref().and_then(|events| events.tls.as_ref()) {
+            let manner = Manner { http1: true, ..Manner::default() };
+            problems.extend(self.look_at_door(EVENTS, tls, manner).err().unwrap_or_default());
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }

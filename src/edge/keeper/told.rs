@@ -13,6 +13,7 @@ pub(super) enum Taken {
     Nonces,
     Door { listener: String },
     Bearer { caller: String },
+    Authorization { transmitter: String },
 }
 
 impl Taken {
@@ -21,12 +22,13 @@ impl Taken {
             Self::Bundle { revision } => tracing::info!(what, revision, "new files are served"),
             Self::Keys { issuer, keys, digest } => tracing::info!(what, issuer, keys, digest, "new files are served"),
             Self::Withdrawn { issuer, why } => {
-                tracing::error!(what, issuer, why, "the issuer has withdrawn its keys: its tokens are denied");
+                tracing::error!(what, issuer, why, "the issuer has withdrawn its keys: what it signs is denied");
             }
             Self::Door { listener } => tracing::info!(what, listener, "new files are served"),
             Self::List { place, entries, until } => {
                 tracing::info!(what, place, entries, next_update = until, "a new list is served");
             }
+            Self::Authorization { transmitter } => tracing::info!(what, transmitter, "new files are served"),
             Self::Bearer { caller } => tracing::info!(what, caller, "new files are served"),
             Self::Trust | Self::Nonces => tracing::info!(what, "new files are served"),
         }

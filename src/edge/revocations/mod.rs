@@ -6,6 +6,7 @@ pub mod admin;
 pub mod book;
 pub mod crl;
 pub mod entry;
+pub mod events;
 pub mod journal;
 pub mod list;
 pub mod refused;

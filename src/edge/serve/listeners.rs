@@ -31,7 +31,7 @@ pub(super) fn addresses(
     config: &Config,
     listeners: &[Listener],
     doors: &[Option<Arc<Door>>],
-    others: [(&str, Option<&TcpListener>); 3],
+    others: [(&str, Option<&TcpListener>); 4],
 ) -> String {
     let check = config.listeners.check.iter().zip(listeners).zip(doors).map(|((configured, listener), door)| {
         let tls = if door.is_some() { " (TLS)" } else { "" };

@@ -337,7 +337,9 @@ fn of_revocations() -> Vec<Limit> {
         "many_are_all_taken_or_none",
         "ten_thousand_guesses_hold_up_nobody_who_may_call",
     );
+    let set = "ss_02_what_is_no_set_is_refused_whatever_it_is";
     vec![
+        there("SET_BYTES", &limits::SET_BYTES, "bytes of a security event token", set),
         there("reason", &entry::REASON_BYTES, "bytes of a revocation's reason", form),
         there("case", &entry::CASE_BYTES, "bytes of its case reference", form),
         there("name", &entry::NAME_BYTES, "bytes of the name of a certificate's issuer", form),

@@ -1,13 +1,17 @@
-//! The admin listener: HTTP/1.1 and HTTP/2, over TLS or on loopback, with few connections that end after a while.
+//! Listeners for those who tell of revocations: HTTP/1.1 and HTTP/2, over TLS or on loopback, with few connections that end after a while.
 //!
 //! Whoever connects and says nothing takes one of few places, and not for long: neither checks nor other callers wait for that.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -32,9 +36,26 @@ const LIFE: Duration = Duration::from_secs(60);
 /// The head of a call, in bytes: far above what a bearer and a path need.
 const HEAD_BYTES: usize = 16 * 1024;
 
+/// What answers the calls of a listener.
+pub trait Calls: Send + Sync + 'static {
+    /// The listener's name.
+    const LISTENER: &'static str;
+
+    /// Answers one, and marks the peer as known once it has shown who it is.
+    fn call(&self, peer: &Peer, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + Send;
+}
+
+impl Calls for Admin {
+    const LISTENER: &'static str = "admin";
+
+    fn call(&self, peer: &Peer, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + Send {
+        self.answer(peer, request)
+    }
+}
+
 /// Serves for ever.
-pub async fn serve(listener: TcpListener, door: Option<Arc<Door>>, admin: Arc<Admin>) {
-    let (mut patience, places) = (Patience::new("admin"), Arc::new(Semaphore::new(CONNECTIONS)));
+pub async fn serve<C: Calls>(listener: TcpListener, door: Option<Arc<Door>>, calls: Arc<C>) {
+    let (mut patience, places) = (Patience::new(C::LISTENER), Arc::new(Semaphore::new(CONNECTIONS)));
     let mut connections = JoinSet::new();
     loop {
         // The semaphore is never closed.
@@ -48,19 +69,19 @@ pub async fn serve(listener: TcpListener, door: Option<Arc<Door>>, admin: Arc<Ad
                 Some(_) = connections.join_next() => {}
             }
         };
-        let (door, admin) = (door.clone(), Arc::clone(&admin));
+        let (door, calls) = (door.clone(), Arc::clone(&calls));
         connections.spawn(async move {
             let _place = place;
-            if tokio::time::timeout(LIFE, connection(stream, address, door, admin)).await.is_err() {
-                tracing::debug!("a connection to the admin listener has lived long enough");
+            if tokio::time::timeout(LIFE, connection(stream, address, door, calls)).await.is_err() {
+                tracing::debug!(listener = C::LISTENER, "a connection has lived long enough");
             }
         });
     }
 }
 
-async fn connection(stream: TcpStream, address: SocketAddr, door: Option<Arc<Door>>, admin: Arc<Admin>) {
+async fn connection<C: Calls>(stream: TcpStream, address: SocketAddr, door: Option<Arc<Door>>, calls: Arc<C>) {
     let mut peer = Peer { address: address.to_string(), ..Peer::default() };
-    let Some(door) = door else { return http(stream, peer, admin).await };
+    let Some(door) = door else { return http(stream, peer, calls).await };
     let place = door.place().await;
     let Some(stream) = door.admit(stream).await else { return };
     drop(place);
@@ -68,10 +89,10 @@ async fn connection(stream: TcpStream, address: SocketAddr, door: Option<Arc<Doo
     if let Some(names) = leaf.and_then(|leaf| certificate::names_of(leaf)) {
         (peer.uris, peer.dns_names) = (names.uris, names.dns_names);
     }
-    http(stream, peer, admin).await;
+    http(stream, peer, calls).await;
 }
 
-async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer, admin: Arc<Admin>) {
+async fn http<C: Calls>(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer, calls: Arc<C>) {
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
     let list = u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX);
@@ -79,16 +100,16 @@ async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer
     let peer = Arc::new(peer);
     let unknown = Arc::clone(&peer);
     let answer = service_fn(move |request| {
-        let (peer, admin) = (Arc::clone(&peer), Arc::clone(&admin));
-        async move { Ok::<_, Infallible>(admin.answer(&peer, request).await) }
+        let (peer, calls) = (Arc::clone(&peer), Arc::clone(&calls));
+        async move { Ok::<_, Infallible>(calls.call(&peer, request).await) }
     });
     tokio::select! {
         ended = http.serve_connection(TokioIo::new(stream), answer) => {
             if let Err(error) = ended {
-                tracing::debug!(error, "a connection to the admin listener broke");
+                tracing::debug!(listener = C::LISTENER, error, "a connection broke");
             }
         }
-        () = stays_unknown(&unknown) => tracing::debug!("nobody showed who it is on a connection to the admin listener"),
+        () = stays_unknown(&unknown) => tracing::debug!(listener = C::LISTENER, "nobody showed who it is on a connection"),
     }
 }
 
