@@ -110,10 +110,10 @@ impl Crl {
         })
     }
 
-    /// Whether `other` tells of the same certificates and is older.
+    /// Whether it may take the place of `other`: it tells of the same certificates, and is not older.
     #[must_use]
-    pub fn supersedes(&self, other: &Self) -> bool {
-        self.scope == other.scope && self.issued > other.issued
+    pub fn may_follow(&self, other: &Self) -> bool {
+        self.scope == other.scope && self.issued >= other.issued
     }
 
     /// When it was issued, Unix seconds.

@@ -141,6 +141,12 @@ impl TrustBundle {
         if lists.is_empty() { Err(CrlError::Unusable("it is not PEM".to_owned())) } else { Ok(lists) }
     }
 
+    /// Whether one of its CAs signed a list that was read with another bundle.
+    #[must_use]
+    pub fn vouches_for(&self, list: &Crl) -> bool {
+        Crl::read(&list.der, &self.roots, &self.authorities).is_ok()
+    }
+
     /// The same CAs, which from now on are asked for what they have revoked.
     ///
     /// # Errors

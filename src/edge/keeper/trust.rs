@@ -1,7 +1,8 @@
 //! What client certificates must lead to, and what the CAs there have revoked.
 //!
-//! A list counts only while a CA of the trust bundle has signed it, so all are read again when the bundle changes. One that is refused,
-//! or is older than the one before it from the same place, changes nothing.
+//! A list counts only while a CA of the trust bundle has signed it, so all are verified again when the bundle changes. A document that
+//! is refused changes nothing; nor does one without a list that the one before it from the same place held, or with an older one:
+//! whoever can answer for a URL could make a revoked certificate good with it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,14 +17,15 @@ use crate::edge::{fetch, material};
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
 
-const REMEDY: &str = "give lists in PEM or DER, complete, each signed by a CA of `certificate.trust_bundle`";
+const REMEDY: &str =
+    "give lists in PEM or DER, all that were there before, each signed by a CA of `certificate.trust_bundle`";
 
 /// The trust bundle and the lists.
 #[derive(Default)]
 pub(super) struct Trust {
     bundle: Option<Arc<TrustBundle>>,
-    /// By the place that they come from: as it was read, and what it holds.
-    lists: BTreeMap<String, (Vec<u8>, Vec<Crl>)>,
+    /// By the place that they come from.
+    lists: BTreeMap<String, Vec<Crl>>,
     served: Option<Arc<TrustBundle>>,
 }
 
@@ -35,8 +37,8 @@ impl Trust {
 
     /// From now on with this bundle. Lists that it does not vouch for are given up.
     fn take_bundle(&mut self, bundle: Arc<TrustBundle>, crls: Option<&Crls>) -> Result<(), String> {
-        for (document, lists) in self.lists.values_mut() {
-            *lists = bundle.read_crls(document).unwrap_or_default();
+        for lists in self.lists.values_mut() {
+            lists.retain(|list| bundle.vouches_for(list));
         }
         self.bundle = Some(bundle);
         self.serve(crls)
@@ -46,11 +48,11 @@ impl Trust {
     fn take_list(&mut self, place: &str, document: &[u8], crls: Option<&Crls>) -> Result<Vec<Crl>, String> {
         let bundle = self.bundle.as_ref().ok_or("there is no trust bundle to verify it with")?;
         let lists = bundle.read_crls(document).map_err(|error| error.to_string())?;
-        let before = self.lists.get(place).map(|(_, lists)| lists.as_slice()).unwrap_or_default();
-        if lists.iter().any(|list| before.iter().any(|before| before.supersedes(list))) {
-            return Err("this list is older than the one that is served".to_owned());
+        let before = self.lists.get(place).map(Vec::as_slice).unwrap_or_default();
+        if !before.iter().all(|before| lists.iter().any(|list| list.may_follow(before))) {
+            return Err("a list that is served is missing here, or is older than it".to_owned());
         }
-        self.lists.insert(place.to_owned(), (document.to_vec(), lists.clone()));
+        self.lists.insert(place.to_owned(), lists.clone());
         self.serve(crls)?;
         Ok(lists)
     }
@@ -61,7 +63,7 @@ impl Trust {
             self.served = Some(Arc::clone(bundle));
             return Ok(());
         };
-        let lists: Vec<_> = self.lists.values().flat_map(|(_, lists)| lists.clone()).collect();
+        let lists: Vec<_> = self.lists.values().flatten().cloned().collect();
         let asking = bundle.with_crls(&lists, crls.rules).map_err(|error| error.to_string())?;
         self.served = Some(Arc::new(asking));
         Ok(())
@@ -145,4 +147,62 @@ impl Keeper {
 
 fn taken(place: &str, list: &Crl) -> Taken {
     Taken::List { place: place.to_owned(), entries: list.entries(), until: list.until() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa,
+        KeyIdMethod, KeyPair, KeyUsagePurpose, date_time_ymd,
+    };
+
+    use super::*;
+    use crate::decision::certificate::CrlRules;
+
+    type Authority = CertifiedIssuer<'static, KeyPair>;
+
+    fn authority(name: &str) -> Authority {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Authority::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    fn list(issuer: &Authority, day: u8) -> String {
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2026, 1, day),
+            next_update: date_time_ymd(2090, 1, 1),
+            crl_number: u64::from(day).into(),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(issuer).unwrap().pem().unwrap()
+    }
+
+    fn bundle(authorities: &[&Authority]) -> Arc<TrustBundle> {
+        let pem: String = authorities.iter().map(|authority| authority.pem()).collect();
+        Arc::new(TrustBundle::from_pem(pem.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn what_a_place_told_of_it_goes_on_to_tell_of_while_its_ca_is_trusted() {
+        let (one, two) = (authority("one"), authority("two"));
+        let rules = CrlRules { accept_expired: false, accept_uncovered: true, leaf_alone: false };
+        let crls = Crls { files: Vec::new(), urls: Vec::new(), refresh_seconds: 300, rules };
+        let mut trust = Trust::default();
+        trust.take_bundle(bundle(&[&one, &two]), Some(&crls)).unwrap();
+        let taken = |trust: &mut Trust, text: &str| trust.take_list("here", text.as_bytes(), Some(&crls)).is_ok();
+        let both = |day| format!("{}{}", list(&one, day), list(&two, day));
+        assert!(taken(&mut trust, &both(2)) && taken(&mut trust, &both(3)));
+        for fewer in [list(&one, 4), list(&two, 4), both(2), format!("{}{}", list(&one, 4), list(&two, 2))] {
+            assert!(!taken(&mut trust, &fewer));
+        }
+        // The other one's list stays, though the document as a whole would be refused now.
+        trust.take_bundle(bundle(&[&one]), Some(&crls)).unwrap();
+        assert_eq!(trust.lists.get("here").map(Vec::len), Some(1));
+        assert!(taken(&mut trust, &list(&one, 4)));
+    }
 }

@@ -203,15 +203,16 @@ fn lists_come_in_pem_too_and_nothing_else_does() {
 }
 
 #[test]
-fn of_two_lists_for_the_same_certificates_the_newer_one_supersedes() {
+fn a_list_follows_one_for_the_same_certificates_that_is_not_newer() {
     let (root, other) = (Authority::root("root"), Authority::root("other"));
     let trust = bundle(&[&root, &other]);
     let read = |list: Vec<u8>| trust.read_crls(&list).unwrap().remove(0);
     let old = read(list(&root, &[7], |_| {}));
     let new = read(list(&root, &[], |params| params.this_update = day(0)));
     let elsewhere = read(list(&other, &[], |params| params.this_update = day(0)));
-    assert!(new.supersedes(&old) && !old.supersedes(&new) && !old.supersedes(&old));
-    assert!(!elsewhere.supersedes(&old));
+    assert!(new.may_follow(&old) && old.may_follow(&old) && !old.may_follow(&new));
+    assert!(!elsewhere.may_follow(&old));
+    assert!(trust.vouches_for(&old) && !bundle(&[&other]).vouches_for(&old));
 }
 
 proptest! {
