@@ -47,5 +47,6 @@ fn rules(issuer: &str) -> IssuerRules {
         client_claim: "client_id".to_owned(),
         scope_claim: "scope".to_owned(),
         token_type: TokenType::AtJwt,
+        signed_answers: None,
     }
 }

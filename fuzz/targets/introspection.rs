@@ -4,12 +4,12 @@
 use std::sync::{Arc, LazyLock};
 
 use keybound::decision::jose::algorithm::AlgorithmSet;
-use keybound::decision::token::{Ask, IssuerRules, Outcome, TokenType};
+use keybound::decision::token::{Ask, Issuer, IssuerRules, Outcome, TokenType};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
-static RULES: LazyLock<Arc<IssuerRules>> = LazyLock::new(|| {
-    Arc::new(IssuerRules {
+static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
+    let rules = Arc::new(IssuerRules {
         issuer: "https://as.example.com".to_owned(),
         audiences: vec!["https://api.example.com".to_owned()],
         algorithms: AlgorithmSet::new(&AlgorithmSet::TOKENS),
@@ -19,12 +19,14 @@ static RULES: LazyLock<Arc<IssuerRules>> = LazyLock::new(|| {
         client_claim: "client_id".to_owned(),
         scope_claim: "scope".to_owned(),
         token_type: TokenType::AtJwt,
-    })
+        signed_answers: None,
+    });
+    Issuer { rules, keys: None }
 });
 
 fuzz_target!(|data: &[u8]| {
-    let ask = Ask::new(b"token", [7; 32], &RULES, None);
-    let Ok(answer) = ask.reader().read(data) else { return };
+    let ask = Ask::new(b"token", [7; 32], &ISSUER, None);
+    let Ok(answer) = ask.reader().read(data, 1_800_000_000) else { return };
     let plain: Value = serde_json::from_slice(data).expect("what is read strictly is read");
     if answer.outcome() != Outcome::Inactive {
         assert_eq!(plain["active"], true);

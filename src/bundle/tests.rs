@@ -155,6 +155,7 @@ fn issuer(name: &str, audience: &str) -> IssuerRules {
         client_claim: "client_id".into(),
         scope_claim: "scope".into(),
         token_type: TokenType::AtJwt,
+        signed_answers: None,
     }
 }
 

@@ -6,7 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::issuers::refuse_url;
+use super::raw::AlgorithmName;
 use super::url::{Url, key_url};
+use super::{Profile, algorithms};
+use crate::decision::jose::algorithm::AlgorithmSet;
+use crate::decision::token::SignedAnswers;
 use crate::problem::Findings;
 use crate::yaml::Node;
 
@@ -93,6 +97,22 @@ pub(super) struct Written {
     #[serde(default)]
     #[schemars(range(min = 1, max = 100_000))]
     max_waiting: Option<usize>,
+    /// Answers must be signed (RFC 9701), with one of the issuer's `keys`; plain ones are refused, as if there were none. If absent
+    /// they are plain JSON, and signed ones are refused. Encrypted answers are not read.
+    #[serde(default)]
+    pub(super) signed: Option<Signed>,
+}
+
+/// What signed answers must look like.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Signed {
+    /// Who keybound is in their `aud`; if absent the `client_id`.
+    audience: Option<String>,
+    /// The algorithms that they may use (the `introspection_signed_response_alg` that is registered for the client); if absent those
+    /// of the issuer's tokens.
+    #[schemars(length(min = 1))]
+    algorithms: Option<Vec<AlgorithmName>>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -188,6 +208,33 @@ pub(super) fn settle(
         max_in_flight: written.max_in_flight,
         max_per_second: written.max_per_second,
         max_waiting: written.max_waiting.unwrap_or(waiting).max(1),
+    })
+}
+
+/// What signed answers must look like, where they must be signed. `usual` are the algorithms of the issuer's tokens.
+pub(super) fn settle_signed(
+    written: &Written,
+    (usual, has_keys): (&AlgorithmSet, bool),
+    profile: Profile,
+    node: &Node,
+    findings: &mut Findings,
+) -> Option<SignedAnswers> {
+    let signed = written.signed.as_ref()?;
+    let node = node.key("signed");
+    if !has_keys {
+        findings.error(
+            node.at,
+            "answers must be signed, and the issuer has no keys to verify them with",
+            "write the issuer's `keys` too",
+        );
+    }
+    let named = signed.algorithms.as_deref();
+    Some(SignedAnswers {
+        audience: signed.audience.clone().unwrap_or_else(|| written.client_id.clone()),
+        algorithms: match named {
+            None => usual.clone(),
+            named => algorithms(named, &[], profile, node.key("algorithms"), findings),
+        },
     })
 }
 

@@ -85,8 +85,13 @@ fn settle_issuer(
     let keys = settle_issuer_keys(&written, node, findings)?;
     let token_type = if written.legacy_jwt_type { TokenType::LegacyJwt } else { TokenType::AtJwt };
     let tokens = AlgorithmSet::TOKENS;
+    let tokens = algorithms(written.algorithms.as_deref(), &tokens, profile, node.key("algorithms"), findings);
+    let signed_answers = written.introspection.as_ref().and_then(|section| {
+        let usual = (&tokens, written.keys.is_some());
+        introspection::settle_signed(section, usual, profile, node.key("introspection"), findings)
+    });
     let rules = IssuerRules {
-        algorithms: algorithms(written.algorithms.as_deref(), &tokens, profile, node.key("algorithms"), findings),
+        algorithms: tokens,
         issuer: written.issuer,
         audiences: written.audiences,
         expiry_skew_seconds: written.expiry_skew_seconds,
@@ -95,6 +100,7 @@ fn settle_issuer(
         client_claim: written.client_claim,
         scope_claim: written.scope_claim,
         token_type,
+        signed_answers,
     };
     Some(Issuer {
         rules: Arc::new(rules),

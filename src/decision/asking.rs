@@ -107,7 +107,7 @@ impl<'w> Walk<'w> {
             return self.revoked(revoked);
         }
         let known = verified.as_ref().map(|token| Arc::clone(token.issued()));
-        let ask = Ask::new(credential.token(), *credential.token_hash(), &issuer.rules, known);
+        let ask = Ask::new(credential.token(), *credential.token_hash(), issuer, known);
         Examined::Asks(Box::new(Asking { walk: self, credential, ask, verified, ahead }))
     }
 

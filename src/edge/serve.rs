@@ -112,7 +112,7 @@ async fn run(
     let doors = doors(&config, &keeper)?;
     let feeds = keeper.take_feeds().ok_or(Ended::Task("the keys' feeds"))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(keeper.snapshot()));
-    let (desk, clerk) = callers.start(&metrics);
+    let (desk, clerk) = callers.start(feeds.wanted(), &metrics);
     let (memory, store) = remember(&config, &metrics).await?;
     let spent = health::Spent { memory: Arc::clone(&memory), shared: store.as_ref().map(|store| store.standing()) };
     let partners = Partners { introspection: desk, refused: revocations.refused(), ..Partners::alone(memory) };

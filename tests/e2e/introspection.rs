@@ -38,8 +38,10 @@ fn plan(name: &str, introspection: &str) -> Plan {
     );
     apis.push_str(&opaque);
     let signing = issuer(ISSUER, "file: \"{directory}/keys.json\"", "");
+    let keys =
+        if introspection.contains("signed:") { format!("keys: {{ url: \"{name}/jwks\" }}, ") } else { String::new() };
     let asked = format!(
-        "  - {{ issuer: \"{name}\", audiences: [\"{AUDIENCE}\"], max_lifetime_seconds: 3600, allow_loopback_http: true, \
+        "  - {{ issuer: \"{name}\", audiences: [\"{AUDIENCE}\"], max_lifetime_seconds: 3600, allow_loopback_http: true, {keys}\
          introspection: {{ {introspection} }} }}\n"
     );
     Plan { issuers: signing + &asked, bundle: files, ..Plan::default() }
@@ -113,6 +115,22 @@ async fn a_real_server_takes_our_signed_assertions() {
 #[tokio::test]
 async fn a_real_server_takes_our_certificate() {
     story("opaque-tls", "keybound-tls", "tls_client_auth: { certificate: caller.crt, key: caller.key }").await;
+}
+
+#[tokio::test]
+async fn a_real_server_signs_its_answers() {
+    let auth = "client_secret_basic: secret }, signed: { algorithms: [ES256]";
+    story("opaque-signed", "keybound-signed", auth).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_signed_is_none_where_it_must_be() {
+    let (lab, counting) = counted("opaque-unsigned", ", signed: {}");
+    let direct = Direct::tcp(lab.ports.check).await;
+    let token = format!("{GOOD}{}", fresh_id());
+    let judged = direct.check(&opaque_dpop(&token).build(), Encoding::Raw).await;
+    judged.denied("fault_introspection_unavailable", 503);
+    assert_eq!(counting.calls(), 1, "it was asked");
 }
 
 /// A keybound that asks a server which counts.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use keybound::decision::token::Ask;
 use keybound::edge::introspection::{Answering, Introspect};
 
+use super::NOW;
 use super::issuers::SERVER;
 use super::request::Request;
 
@@ -22,7 +23,7 @@ impl SaysThis {
 impl Introspect for SaysThis {
     fn introspect<'a>(&'a self, ask: &'a Ask<'_>, _: i64) -> Answering<'a> {
         assert_eq!(ask.issuer(), SERVER, "a token is shown to its own issuer alone");
-        let answer = self.0.as_deref().and_then(|text| ask.reader().read(text).ok());
+        let answer = self.0.as_deref().and_then(|text| ask.reader().read(text, NOW).ok());
         Box::pin(ready(answer))
     }
 }

@@ -136,6 +136,7 @@ fn rules(issuer: &str, tokens: &[Algorithm]) -> IssuerRules {
         client_claim: "client_id".to_owned(),
         scope_claim: "scope".to_owned(),
         token_type: TokenType::AtJwt,
+        signed_answers: None,
     };
     if issuer == SECOND {
         (rules.expiry_skew_seconds, rules.future_skew_seconds) = (60, 60);

@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
+use super::signed_answer::{self, NotAnAnswer};
 use super::standard::{self, Demanded, text};
-use super::{Confirmation, IssuedToken, IssuerRules, Vouched};
+use super::{Confirmation, IssuedToken, Issuer, IssuerRules, Keyring, Vouched};
 use crate::decision::denial::Denial;
 use crate::decision::jose::{Map, Value, parse_object};
 use crate::decision::limits;
@@ -22,6 +23,8 @@ pub struct Ask<'w> {
 #[derive(Clone)]
 pub struct AnswerReader {
     rules: Arc<IssuerRules>,
+    /// The issuer's keys, for answers that are signed.
+    keys: Option<Arc<Keyring>>,
     hash: [u8; 32],
     /// The token, if it was verified here.
     verified: Option<Arc<IssuedToken>>,
@@ -56,15 +59,12 @@ pub enum Outcome {
     Refused,
 }
 
-/// This is no answer: the issuer is at fault, and nothing is said of the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAnAnswer;
-
 impl<'w> Ask<'w> {
-    /// About this token with this SHA-256, by these rules; `verified` is the token, if it was verified here.
+    /// About this token with this SHA-256, to this issuer; `verified` is the token, if it was verified here.
     #[must_use]
-    pub fn new(token: &'w [u8], hash: [u8; 32], rules: &Arc<IssuerRules>, verified: Option<Arc<IssuedToken>>) -> Self {
-        Self { token, reader: AnswerReader { rules: Arc::clone(rules), hash, verified } }
+    pub fn new(token: &'w [u8], hash: [u8; 32], issuer: &Issuer, verified: Option<Arc<IssuedToken>>) -> Self {
+        let (rules, keys) = (Arc::clone(&issuer.rules), issuer.keys.clone());
+        Self { token, reader: AnswerReader { rules, keys, hash, verified } }
     }
 
     /// Whom.
@@ -93,15 +93,23 @@ impl<'w> Ask<'w> {
 }
 
 impl AnswerReader {
-    /// Reads the answer: the JSON text of a good response.
+    /// Reads the answer: the text of a good response, JSON, or a JWT where the issuer must sign it. `now` is Unix seconds.
     ///
     /// # Errors
-    /// [`NotAnAnswer`] if it is not one strict JSON object, or too large.
-    pub fn read(&self, answer: &[u8]) -> Result<Introspection, NotAnAnswer> {
+    /// [`NotAnAnswer`].
+    pub fn read(&self, answer: &[u8], now: i64) -> Result<Introspection, NotAnAnswer> {
+        let opened;
+        let answer = match &self.rules.signed_answers {
+            None => answer,
+            Some(signed) => {
+                opened = signed_answer::open(answer, (&self.rules, signed), self.keys.as_deref(), now)?;
+                &opened
+            }
+        };
         if answer.len() > limits::INTROSPECTION_BYTES {
-            return Err(NotAnAnswer);
+            return Err(NotAnAnswer::NotAnObject);
         }
-        let members = parse_object(answer).map_err(|_| NotAnAnswer)?;
+        let members = parse_object(answer).map_err(|_| NotAnAnswer::NotAnObject)?;
         let said = self.said(&members, answer).unwrap_or_else(Said::Refused);
         Ok(Introspection { hash: self.hash, said })
     }

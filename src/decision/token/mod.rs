@@ -9,6 +9,7 @@ pub mod claims;
 mod introspected;
 mod keyring;
 mod known;
+mod signed_answer;
 mod standard;
 mod told;
 
@@ -17,9 +18,10 @@ use std::sync::Arc;
 pub use at_jwt::TokenRefused;
 pub use claims::{ClaimSpec, ClaimType};
 pub(in crate::decision) use introspected::Said;
-pub use introspected::{AnswerReader, Ask, Introspection, NotAnAnswer, Outcome};
+pub use introspected::{AnswerReader, Ask, Introspection, Outcome};
 pub use keyring::{KeyRemark, Keyring, KeysRefused, RemarkKind};
 pub use known::{KnownTokens, verify};
+pub use signed_answer::{NotAnAnswer, SignedAnswers};
 
 use cedar_policy_core::ast::Value;
 
@@ -62,6 +64,8 @@ pub struct IssuerRules {
     pub scope_claim: String,
     /// Which `typ` its tokens carry.
     pub token_type: TokenType,
+    /// Its answers about tokens must be signed, and look like this (RFC 9701).
+    pub signed_answers: Option<SignedAnswers>,
 }
 
 /// Which tokens of an issuer count as access tokens.

@@ -1,7 +1,7 @@
 //! Who calls one issuer: the client and its credentials, one call, and what counts as an answer to it.
 //!
-//! A call is a POST of the form of RFC 7662 §2.1. An answer is status 200 with JSON (§2.2) of a bounded size; redirects are not
-//! followed. What was sent and what was answered is in no message.
+//! A call is a POST of the form of RFC 7662 §2.1. An answer is status 200 with JSON (§2.2), or a JWT where it must be signed (RFC 9701),
+//! of a bounded size; redirects are not followed. What was sent and what was answered is in no message.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +26,10 @@ use crate::problem::Problem;
 /// How long a connection may wait for its next call: Node closes one after five seconds, and a call that meets the end of its connection is
 /// lost.
 const IDLE: Duration = Duration::from_secs(4);
+/// An answer (RFC 7662 §2.2).
+const PLAIN: &str = "application/json";
+/// An answer that is signed (RFC 9701 §4).
+const SIGNED: &str = "application/token-introspection+jwt";
 /// A client secret, at most.
 const SECRET_BYTES: u64 = 4 * 1024;
 
@@ -44,6 +48,8 @@ pub struct Line {
     client: Client,
     client_id: String,
     proof: Proof,
+    /// The media type of answers.
+    answers: &'static str,
 }
 
 /// What we are authenticated with.
@@ -85,7 +91,8 @@ impl Caller {
         let mut seen = Seen::default();
         seen.is_news(&files.joined());
         let name = &issuer.rules.issuer;
-        let line = Arc::new(Line::new(name, rules, ca.as_deref(), &files)?);
+        let answers = if issuer.rules.signed_answers.is_some() { SIGNED } else { PLAIN };
+        let line = Arc::new(Line::new((name, answers), rules, ca.as_deref(), &files)?);
         let (rules, allow_loopback_http) = (rules.clone(), issuer.allow_loopback_http);
         Ok(Self { issuer: name.clone(), allow_loopback_http, rules, ca, seen, line })
     }
@@ -116,7 +123,8 @@ impl Caller {
         if !self.seen.is_news(&files.joined()) {
             return Ok(false);
         }
-        self.line = Arc::new(Line::new(&self.issuer, &self.rules, self.ca.as_deref(), &files)?);
+        let issuer = (self.issuer.as_str(), self.line.answers);
+        self.line = Arc::new(Line::new(issuer, &self.rules, self.ca.as_deref(), &files)?);
         Ok(true)
     }
 
@@ -158,7 +166,12 @@ impl Files {
 }
 
 impl Line {
-    fn new(issuer: &str, rules: &Introspection, ca: Option<&[u8]>, files: &Files) -> Result<Self, Broken> {
+    fn new(
+        (issuer, answers): (&str, &'static str),
+        rules: &Introspection,
+        ca: Option<&[u8]>,
+        files: &Files,
+    ) -> Result<Self, Broken> {
         let (path, content) = files.first();
         let broken = |what: &str, remedy: &str| Broken::new(whole(path, what.to_owned(), remedy));
         let timeout = Duration::from_millis(rules.timeout_milliseconds);
@@ -172,7 +185,7 @@ impl Line {
         }
         let proof = Proof::new(issuer, rules, content).map_err(|(what, remedy)| broken(what, remedy))?;
         let client = builder.build().map_err(|_| broken(NO_IDENTITY, IDENTITY))?;
-        Ok(Self { client, client_id: rules.client_id.clone(), proof })
+        Ok(Self { client, client_id: rules.client_id.clone(), proof, answers })
     }
 
     /// Asks about a token.
@@ -187,7 +200,7 @@ impl Line {
         let failed = |why: String| NoAnswer { why, ending: Ending::Failed };
         // RFC 7662 §2.1.
         let mut form = format!("token={}&token_type_hint=access_token", encoded(token));
-        let mut request = self.client.post(url).header(ACCEPT, "application/json");
+        let mut request = self.client.post(url).header(ACCEPT, self.answers);
         match &self.proof {
             Proof::Basic(header) => request = request.header(AUTHORIZATION, header.clone()),
             Proof::Post(fields) => form.push_str(fields),
@@ -214,8 +227,8 @@ impl Line {
             let ending = if answer.status() == StatusCode::BAD_REQUEST { Ending::Neither } else { Ending::Failed };
             return Err(NoAnswer { why: format!("status {}", answer.status().as_u16()), ending });
         }
-        if !answer.headers().get(CONTENT_TYPE).is_some_and(is_json) {
-            return Err(failed("the answer is not application/json".to_owned()));
+        if !answer.headers().get(CONTENT_TYPE).is_some_and(|kind| is(kind, self.answers)) {
+            return Err(failed(format!("the answer is not {}", self.answers)));
         }
         let body = fetch::body(answer, limits::INTROSPECTION_BYTES).await;
         // What is too large may be what is said of one token.
@@ -279,7 +292,7 @@ fn encoded(value: &[u8]) -> String {
     })
 }
 
-fn is_json(value: &HeaderValue) -> bool {
+fn is(value: &HeaderValue, media_type: &str) -> bool {
     let kind = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-    kind.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    kind.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes())
 }

@@ -19,8 +19,9 @@ use super::budget::{Admission, Budget, Ending, Turn};
 use super::caller::{self, Broken, Caller, Files, NoAnswer};
 use super::desk::Question;
 use crate::config::{Config, Url};
-use crate::decision::token::{AnswerReader, Introspection, NotAnAnswer, Outcome};
+use crate::decision::token::{Introspection, NotAnAnswer, Outcome};
 use crate::edge::clock;
+use crate::edge::jwks::Wanted;
 use crate::telemetry::metrics::{Asked, Loaded, Metrics};
 
 /// Owns the calls to issuers.
@@ -30,6 +31,8 @@ pub struct Clerk {
     answers: Arc<Answers>,
     questions: mpsc::Receiver<Question>,
     work: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
+    /// Whom to tell that an answer is signed with a key that is not known yet.
+    wanted: Wanted,
     metrics: Arc<Metrics>,
 }
 
@@ -55,6 +58,7 @@ impl Clerk {
         callers: Vec<Caller>,
         answers: Arc<Answers>,
         questions: mpsc::Receiver<Question>,
+        wanted: Wanted,
         metrics: Arc<Metrics>,
     ) -> Self {
         let at = Instant::now();
@@ -64,7 +68,8 @@ impl Clerk {
             Issuer { endpoint: rules.url.clone(), budget, calls: HashMap::new(), caller }
         };
         let issuers = callers.into_iter().map(issuer).collect();
-        Self { config: Arc::clone(config), issuers, answers, questions, work: FuturesUnordered::new(), metrics }
+        let (config, work) = (Arc::clone(config), FuturesUnordered::new());
+        Self { config, issuers, answers, questions, work, wanted, metrics }
     }
 
     /// Asks for ever.
@@ -113,9 +118,17 @@ impl Clerk {
         };
         self.metrics.calls(name, issuer.budget.in_flight());
         issuer.calls.insert(key.1, vec![reply]);
-        let line = issuer.caller.line();
+        let (line, wanted, name) = (issuer.caller.line(), self.wanted.clone(), name.to_owned());
         self.work.push(Box::pin(async move {
-            let answer = line.ask(url, &token).await.and_then(|answer| read(&reader, &answer));
+            let answer = line.ask(url, &token).await;
+            let answer = answer.and_then(|answer| {
+                reader.read(&answer, clock::now()).map_err(|wrong| {
+                    if wrong == NotAnAnswer::KeyUnknown {
+                        wanted.ask(&name);
+                    }
+                    none(wrong)
+                })
+            });
             Done::Called(key, answer, at.elapsed())
         }));
     }
@@ -215,12 +228,10 @@ fn answered(reply: oneshot::Sender<Option<Introspection>>, answer: Option<Intros
     }
 }
 
-fn read(reader: &AnswerReader, answer: &[u8]) -> Result<Introspection, NoAnswer> {
-    reader.read(answer).map_err(|NotAnAnswer| NoAnswer {
-        why: "the answer is not one strict JSON object".to_owned(),
-        // What is said of one token may be its client's to choose.
-        ending: Ending::Neither,
-    })
+fn none(wrong: NotAnAnswer) -> NoAnswer {
+    // What is said of one token may be its client's to choose; how it is signed is not.
+    let ending = if wrong == NotAnAnswer::NotAnObject { Ending::Neither } else { Ending::Failed };
+    NoAnswer { why: wrong.to_string(), ending }
 }
 
 fn word(answer: &Introspection) -> Asked {

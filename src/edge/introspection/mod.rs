@@ -27,6 +27,7 @@ pub use desk::Desk;
 use crate::config::Config;
 use crate::decision::token::{Ask, Introspection};
 use crate::edge::files;
+use crate::edge::jwks::Wanted;
 use crate::problem::Problem;
 use crate::telemetry::metrics::Metrics;
 use answers::Answers;
@@ -77,14 +78,14 @@ impl Callers {
         if problems.is_empty() { Ok(Self { config: Arc::clone(config), all }) } else { Err(problems) }
     }
 
-    /// Where checks ask, and who asks the issuers; its task must run for as long as checks come.
+    /// Where checks ask, and who asks the issuers; its task must run for as long as checks come. `wanted` is told of unknown keys.
     #[must_use]
-    pub fn start(self, metrics: &Arc<Metrics>) -> (Arc<Desk>, Clerk) {
+    pub fn start(self, wanted: Wanted, metrics: &Arc<Metrics>) -> (Arc<Desk>, Clerk) {
         let waiting = self.all.iter().map(|caller| caller.rules().max_waiting);
         // Whoever may wait finds room.
         let (sender, asked) = mpsc::channel(waiting.fold(1, usize::saturating_add));
         let answers = Arc::new(Answers::new());
         let desk = Desk::new(&self.all, Arc::clone(&answers), sender, Arc::clone(metrics));
-        (Arc::new(desk), Clerk::new(&self.config, self.all, answers, asked, Arc::clone(metrics)))
+        (Arc::new(desk), Clerk::new(&self.config, self.all, answers, asked, wanted, Arc::clone(metrics)))
     }
 }

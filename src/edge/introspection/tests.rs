@@ -19,14 +19,14 @@ use super::*;
 use crate::config;
 use crate::decision::jose::algorithm::AlgorithmSet;
 use crate::decision::jose::sha256;
-use crate::decision::token::{IssuerRules, TokenType};
+use crate::decision::token::{Issuer, IssuerRules, TokenType};
 
 /// 2027-01-15T08:00:00Z.
 pub const NOW: i64 = 1_800_000_000;
 
-pub fn rules(issuer: &str) -> Arc<IssuerRules> {
-    Arc::new(IssuerRules {
-        issuer: issuer.to_owned(),
+pub fn issuer(name: &str) -> Issuer {
+    let rules = Arc::new(IssuerRules {
+        issuer: name.to_owned(),
         audiences: vec!["https://api.test".to_owned()],
         algorithms: AlgorithmSet::new(&AlgorithmSet::TOKENS),
         expiry_skew_seconds: 0,
@@ -35,7 +35,9 @@ pub fn rules(issuer: &str) -> Arc<IssuerRules> {
         client_claim: "client_id".to_owned(),
         scope_claim: "scope".to_owned(),
         token_type: TokenType::AtJwt,
-    })
+        signed_answers: None,
+    });
+    Issuer { rules, keys: None }
 }
 
 /// What a server says of a good token, with these members instead, made at this time.
@@ -52,9 +54,8 @@ pub fn said(change: &Value, now: i64) -> String {
 
 /// The same, read.
 pub fn answer(change: &Value) -> Introspection {
-    let rules = rules("https://as.test");
-    let ask = Ask::new(b"token", sha256(b"token"), &rules, None);
-    ask.reader().read(said(change, NOW).as_bytes()).unwrap()
+    let ask = Ask::new(b"token", sha256(b"token"), &issuer("https://as.test"), None);
+    ask.reader().read(said(change, NOW).as_bytes(), NOW).unwrap()
 }
 
 /// Issuers with their sections, in a file of their own.

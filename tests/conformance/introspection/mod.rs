@@ -9,7 +9,7 @@ use crate::family::Family;
 use crate::row::{Row, row};
 use crate::support::{good_opaque_mtls, pki};
 
-/// Section 3.8, without the signed answers of RFC 9701.
+/// Section 3.8. Signed answers (RFC 9701) are judged by the tests of `src/decision/token/signed_answer.rs`.
 pub const FAMILY: Family = Family {
     prefix: "IN",
     title: "RFC 7662, introspection",

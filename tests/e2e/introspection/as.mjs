@@ -1,5 +1,5 @@
 // An authorization server for the end-to-end tests: oidc-provider on loopback, opaque tokens by client credentials, bound by DPoP or
-// to a certificate, with introspection (RFC 7662) and revocation (RFC 7009).
+// to a certificate, with introspection (RFC 7662, RFC 9701) and revocation (RFC 7009).
 //
 // usage: as.mjs CONFIG.json
 //
@@ -26,7 +26,7 @@ const certificateOf = (ctx) => ctx.req.socket.getPeerX509Certificate();
 const provider = new Provider(issuer, {
   jwks: { keys: [{ ...(await jose.exportJWK(privateKey)), alg: 'ES256', use: 'sig', kid: 'one' }] },
   clients: config.clients,
-  clientDefaults: { grant_types: ['client_credentials'], response_types: [], redirect_uris: [], id_token_signed_response_alg: 'ES256' },
+  clientDefaults: { grant_types: ['client_credentials'], response_types: [], redirect_uris: [], id_token_signed_response_alg: 'ES256', introspection_signed_response_alg: 'ES256' },
   clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth'],
   scopes: ['items.read'],
   ttl: { ClientCredentials: 300 },
@@ -35,6 +35,7 @@ const provider = new Provider(issuer, {
     clientCredentials: { enabled: true },
     dPoP: { enabled: true },
     introspection: { enabled: true, allowedPolicy: (_ctx, client) => client.clientId.startsWith('keybound') },
+    jwtIntrospection: { enabled: true },
     revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
     mTLS: {
       enabled: true,

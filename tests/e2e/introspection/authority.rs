@@ -62,6 +62,7 @@ impl Authority {
             ),
             with_secret(by("keybound-basic", "client_secret_basic")),
             with_secret(by("keybound-post", "client_secret_post")),
+            with_secret(by("keybound-signed", "client_secret_basic")),
             with(by("keybound-jwt", "private_key_jwt"), "jwks", json!({"keys": [jwk]})),
             with(by("keybound-tls", "tls_client_auth"), "tls_client_auth_san_uri", json!(GATEWAY)),
         ];

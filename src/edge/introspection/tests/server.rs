@@ -123,7 +123,7 @@ pub fn office_of(issuers: &[(&str, String)]) -> Office {
         Err(problems) => panic!("{problems:#?}"),
     };
     let metrics = Arc::new(Metrics::new().unwrap());
-    let (desk, clerk) = callers.start(&metrics);
+    let (desk, clerk) = callers.start(Wanted::default(), &metrics);
     tokio::task::spawn_local(clerk.serve());
     Office { desk, metrics, _directory: directory }
 }
@@ -134,8 +134,8 @@ impl Office {
     }
 
     pub async fn ask_of(&self, issuer: &str, token: &str) -> Option<Introspection> {
-        let rules = rules(issuer);
-        let ask = Ask::new(token.as_bytes(), sha256(token.as_bytes()), &rules, None);
+        let issuer = super::issuer(issuer);
+        let ask = Ask::new(token.as_bytes(), sha256(token.as_bytes()), &issuer, None);
         self.desk.introspect(&ask, crate::edge::clock::now()).await
     }
 
