@@ -10,7 +10,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(ring.len() <= 128);
     for algorithm in [Algorithm::Es256, Algorithm::Ps256, Algorithm::EdDsa] {
         let mut candidates = 0;
-        for key in ring.candidates(None, algorithm) {
+        for (_, key) in ring.candidates(None, algorithm) {
             candidates += 1;
             assert_eq!(key.family(), algorithm.family());
             assert!(!key.verifies(algorithm, b"message", &[0; 64]), "zeros are nobody's signature");
