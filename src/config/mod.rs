@@ -38,7 +38,7 @@ pub use self::sections::{
     Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, OnUnavailable, Permission, Profile, Revocations,
     Spent, Store, Tls, Upstream,
 };
-pub use self::transmitters::{Transmitter, keys_name};
+pub use self::transmitters::{Poll, Transmitter, keys_name};
 pub use self::url::{Url, WrongUrl, is_forbidden_address, key_url};
 
 use self::naming::Naming;
@@ -137,7 +137,8 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
     let issuers = issuers::settle(written.issuers, node.key("issuers"), written.profile, in_flight, findings);
     introspection::check_waiting(&issuers, in_flight, node.key("issuers"), findings);
     let transmitters = written.revocations.transmitters;
-    transmitters::check(listeners.events.as_ref(), !transmitters.is_empty(), node, findings);
+    let push = transmitters.iter().any(|transmitter| transmitter.poll.is_none());
+    transmitters::check(listeners.events.as_ref(), push, node, findings);
     Config {
         listeners,
         bundle,

@@ -19,7 +19,7 @@ use super::redis::Written as Redis;
 use super::sections::{Bundle, Jwks, Limits, Log, Metadata, Permission, Profile, Spent, Tls, Upstream};
 use crate::decision::jose::algorithm::Algorithm;
 pub(super) use certificate::{Certificate, ChainVerifiedBy, CrlDepth, Crls, Source, Unanswered, Xfcc};
-pub(super) use transmitter::Transmitter;
+pub(super) use transmitter::{Poll, Transmitter};
 
 /// The operator's file.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -1,14 +1,16 @@
 //! Whose security events are taken (SSF 1.0, RFC 8935), and what they may revoke.
 //!
-//! Closed by default: without transmitters there is no listener. Refused: a listener in plain text that another host could reach (RFC 8935
+//! Closed by default: without transmitters that push there is no listener. Refused: a listener in plain text that another host could reach (RFC 8935
 //! §5.3 wants TLS), a transmitter that could revoke nothing, two that nobody could tell apart.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::issuers::refuse_url;
 use super::issuers::{Issuer, KeySource, check_url, settle_keys};
 use super::listeners::EventsListener;
 use super::raw;
+use super::url::{Url, key_url};
 use crate::decision::jose::algorithm::{Algorithm, AlgorithmSet};
 use crate::decision::security_event::{EventKind, TransmitterRules};
 use crate::problem::Findings;
@@ -28,10 +30,23 @@ pub struct Transmitter {
     pub rules: Arc<TransmitterRules>,
     /// Where its keys come from.
     pub keys: KeySource,
+    /// Where its events are fetched; `None`: it pushes them.
+    pub poll: Option<Poll>,
     /// The file with what its `Authorization` header must be.
     pub authorization_file: Option<PathBuf>,
     /// Whether plain http to loopback is allowed; also for a URL that its metadata names.
     pub allow_loopback_http: bool,
+}
+
+/// How events are fetched (RFC 8936).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Poll {
+    /// Where.
+    pub url: Url,
+    /// The file with the `Authorization` header that is sent.
+    pub authorization_file: PathBuf,
+    /// Between two polls, in seconds.
+    pub every_seconds: u64,
 }
 
 impl Transmitter {
@@ -100,6 +115,16 @@ fn check_issuers(written: &raw::Transmitter, node: &Node, issuers: &[Issuer], fi
 fn settle_one(written: raw::Transmitter, node: &Node, findings: &mut Findings) -> Option<Transmitter> {
     check_url("the transmitter", &written.issuer, written.allow_loopback_http, node.key("issuer"), findings);
     let keys = settle_keys(&written.keys, written.allow_loopback_http, node.key("keys"), findings)?;
+    let poll = match written.poll {
+        None => None,
+        Some(poll) => {
+            if written.authorization_file.is_some() {
+                let what = "events are fetched, so the transmitter sends no `Authorization` header";
+                findings.error(node.key("authorization_file").at, what, "write it in `poll`, or leave `poll` out");
+            }
+            Some(settle_poll(&poll, written.allow_loopback_http, node.key("poll"), findings)?)
+        }
+    };
     let algorithms = written.algorithms.map(|names| names.into_iter().map(|name| name.0).collect::<Vec<_>>());
     let events = written.events.map(|names| names.into_iter().map(|name| name.0).collect());
     let file = written.authorization_file.map(|path| findings.path(node.key("authorization_file"), &path));
@@ -114,23 +139,32 @@ fn settle_one(written: raw::Transmitter, node: &Node, findings: &mut Findings) -
             opaque_subjects_of: written.opaque_subjects_of,
         }),
         keys,
+        poll,
         authorization_file: file,
         allow_loopback_http: written.allow_loopback_http,
     })
 }
 
-/// What the listener and the transmitters need of each other.
-pub(super) fn check(listener: Option<&EventsListener>, are_named: bool, node: &Node, findings: &mut Findings) {
+fn settle_poll(written: &raw::Poll, loopback: bool, node: &Node, findings: &mut Findings) -> Option<Poll> {
+    let url = key_url(&written.url, loopback)
+        .map_err(|wrong| refuse_url("the URL that is polled", wrong, node.key("url"), findings))
+        .ok()?;
+    let authorization_file = findings.path(node.key("authorization_file"), &written.authorization_file);
+    Some(Poll { url, authorization_file, every_seconds: written.every_seconds })
+}
+
+/// What the listener and the transmitters need of each other; `push`: one of them pushes.
+pub(super) fn check(listener: Option<&EventsListener>, push: bool, node: &Node, findings: &mut Findings) {
     let Some(listener) = listener else {
-        if are_named {
+        if push {
             let what = "`revocations.transmitters` are named, and there is no listener that they could push to";
             let at = node.key("revocations").key("transmitters").at;
-            findings.error(at, what, "add `listeners.events`, or remove them");
+            findings.error(at, what, "add `listeners.events`, or `poll` to each of them");
         }
         return;
     };
     let at = node.key("listeners").key("events").at;
-    if !are_named {
+    if !push {
         let what = "nobody may push to the events listener";
         findings.error(at, what, "add `revocations.transmitters`, or remove `listeners.events`");
     }
@@ -150,6 +184,8 @@ mod tests {
 
     const PLAIN: &str = "  events: { address: 127.0.0.1:0 }\n";
     const ONE: &str = "name: idp, issuer: https://ssf.test, audience: us, keys: { discovery: true }, may_revoke_for: [https://as.test]";
+
+    const POLL: &str = "poll: { url: https://ssf.test/poll, authorization_file: p }";
 
     fn read(listener: &str, transmitters: &[&str]) -> Result<Config, String> {
         let items: Vec<_> = transmitters.iter().map(|one| format!("\n  - {{ {one} }}")).collect();
@@ -177,6 +213,9 @@ mod tests {
             format!("{ONE}, events: [risk-level-change], opaque_subjects_of: https://as.test, authorization_file: a");
         let config = read(PLAIN, &[&more]).unwrap();
         assert_eq!(config.transmitters[0].rules.events, [EventKind::RiskLevelChange]);
+        let config = read("", &[&format!("{ONE}, {POLL}")]).unwrap();
+        let Poll { url, every_seconds, .. } = config.transmitters[0].poll.as_ref().unwrap();
+        assert_eq!((url.as_str(), *every_seconds), ("https://ssf.test/poll", 2));
         let open = "  events: { address: 0.0.0.0:1, tls: { certificate: a, key: b } }\n";
         assert!(read(open, &[ONE]).unwrap().listeners.events.unwrap().tls.is_some());
     }
@@ -197,6 +236,9 @@ mod tests {
             (PLAIN, vec![format!("{ONE}, events: [session-revoke]")], "session-revoked"),
             (PLAIN, vec![with("https://ssf.test", "http://ssf.test")], "the transmitter is not https"),
             (PLAIN, vec![with("discovery: true", "discovery: false")], "`keys` says nothing"),
+            (PLAIN, vec![format!("{ONE}, {POLL}")], "nobody may push"),
+            ("", vec![format!("{ONE}, {POLL}, authorization_file: a")], "sends no `Authorization` header"),
+            ("", vec![format!("{ONE}, {}", POLL.replace("https", "http"))], "the URL that is polled is not https"),
         ] {
             let all: Vec<_> = transmitters.iter().map(String::as_str).collect();
             let told = read(listener, &all).unwrap_err();

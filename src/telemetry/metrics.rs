@@ -63,6 +63,7 @@ struct Revocations {
     marks: Gauge<u64>,
     records: Counter<u64>,
     events: Counter<u64>,
+    polls: Counter<u64>,
     propagation: Histogram<f64>,
     time_to_revoke: Histogram<f64>,
 }
@@ -81,7 +82,11 @@ impl Revocations {
                 .build(),
             events: meter
                 .u64_counter("keybound.security_events")
-                .with_description("Security events that were pushed, by transmitter, event and outcome")
+                .with_description("Security events that came, by transmitter, event and outcome")
+                .build(),
+            polls: meter
+                .u64_counter("keybound.security_event.polls")
+                .with_description("Polls for security events, by transmitter and outcome")
                 .build(),
             propagation: seconds(
                 "keybound.revocation.propagation",
@@ -282,7 +287,14 @@ impl Metrics {
         self.revocations.records.add(1, &labels);
     }
 
-    /// Counts a security event that was pushed. All three come from closed sets: config's names, and ours.
+    /// Counts a poll for the security events of a transmitter, which answered or did not.
+    pub fn security_events_polled(&self, transmitter: &str, answered: bool) {
+        let outcome = if answered { "answered" } else { "failed" };
+        let labels = [KeyValue::new("outcome", outcome), KeyValue::new("transmitter", transmitter.to_owned())];
+        self.revocations.polls.add(1, &labels);
+    }
+
+    /// Counts a security event that came. All three come from closed sets: config's names, and ours.
     pub fn security_event(&self, transmitter: &str, event: &'static str, outcome: &'static str) {
         let labels = [
             KeyValue::new("event", event),

@@ -1,5 +1,7 @@
 //! Security events pushed by a real transmitter: what an event revokes is denied at the next request through Envoy, after a kill too.
 
+mod polled;
+
 use std::time::{Duration, Instant};
 
 use keybound::edge::clock;

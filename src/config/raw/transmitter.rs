@@ -34,8 +34,11 @@ pub(in crate::config) struct Transmitter {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub events: Option<Vec<EventName>>,
+    /// Its events are fetched (RFC 8936) and not pushed. It needs no `listeners.events`, and what it pushes all the same is refused.
+    #[serde(default)]
+    pub poll: Option<Poll>,
     /// A file with the whole value of the `Authorization` header that it must send beside the signature, 16 to 1024 characters; none is
-    /// asked for if absent. Read again when it changes.
+    /// asked for if absent. Read again when it changes. Not with `poll`, which has its own.
     #[serde(default)]
     pub authorization_file: Option<PathBuf>,
     /// The issuer, one of `may_revoke_for`, whose `sub` it means by a subject that is an opaque id alone, and whose `sid` by a session
@@ -45,6 +48,24 @@ pub(in crate::config) struct Transmitter {
     /// Whether plain http to a loopback host is allowed, for this issuer and its keys. For laboratories.
     #[serde(default)]
     pub allow_loopback_http: bool,
+}
+
+/// How events are fetched.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Poll {
+    /// The https URL that the transmitter gave for it (`endpoint_url` of the stream's delivery).
+    pub url: String,
+    /// A file with the whole value of the `Authorization` header that is sent, 16 to 1024 characters (`Bearer …`). Read for every poll.
+    pub authorization_file: PathBuf,
+    /// Between two polls, in seconds: an event is in force that much later at most.
+    #[serde(default = "two")]
+    #[schemars(range(min = 1, max = 300))]
+    pub every_seconds: u64,
+}
+
+fn two() -> u64 {
+    2
 }
 
 /// An event by the end of its URI.

@@ -1,24 +1,27 @@
-//! The listener to which transmitters push security events.
+//! Security events: the listener to which transmitters push them, and the polls that fetch those of others.
 
 use std::sync::Arc;
 
+use reqwest::Client;
 use tokio::net::TcpListener;
 
 use super::Ended;
 use super::listeners::plain;
-use crate::config::Config;
+use crate::config::{Config, Transmitter};
 use crate::edge::door::Door;
 use crate::edge::jwks::Feeds;
 use crate::edge::keeper::{EVENTS, Keeper};
 use crate::edge::revocations::Revocations;
 use crate::edge::revocations::admin::listener;
-use crate::edge::revocations::events::Receiver;
+use crate::edge::revocations::events::{Receiver, poll};
 use crate::telemetry::metrics::Metrics;
 
 /// The events listener, if there is one.
 pub(super) struct EventsListener {
     bound: Option<(TcpListener, Option<Arc<Door>>)>,
     receiver: Arc<Receiver>,
+    transmitters: Vec<Transmitter>,
+    client: Client,
 }
 
 impl EventsListener {
@@ -31,13 +34,17 @@ impl EventsListener {
         let (transmitters, revocations) = (keeper.transmitters(), Arc::clone(revocations));
         let receiver = Receiver::new(config, transmitters, revocations, feeds.wanted(), Arc::clone(metrics));
         let receiver = Arc::new(receiver);
-        let Some(configured) = &config.listeners.events else { return Ok(Self { bound: None, receiver }) };
+        let (polled, client) = (config.transmitters.clone(), feeds.client());
+        let Some(configured) = &config.listeners.events else {
+            return Ok(Self { bound: None, receiver, transmitters: polled, client });
+        };
         let door = keeper.door(EVENTS);
         if configured.tls.is_some() && door.is_none() {
             return Err(Ended::NoDoor("events".to_owned()));
         }
         let listener = plain("events", Some(configured.address)).await?;
-        Ok(Self { bound: listener.map(|listener| (listener, door)), receiver })
+        let bound = listener.map(|listener| (listener, door));
+        Ok(Self { bound, receiver, transmitters: polled, client })
     }
 
     pub fn named(&self) -> (&'static str, Option<&TcpListener>) {
@@ -45,9 +52,16 @@ impl EventsListener {
     }
 
     pub async fn serve(self) {
-        match self.bound {
-            Some((listener, door)) => listener::serve(listener, door, self.receiver).await,
-            None => std::future::pending().await,
+        let Self { bound, receiver, transmitters, client } = self;
+        let listens = async {
+            match bound {
+                Some((listener, door)) => listener::serve(listener, door, Arc::clone(&receiver)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = listens => {}
+            () = poll::follow(&transmitters, &receiver, &client) => {}
         }
     }
 }

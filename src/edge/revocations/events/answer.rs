@@ -73,6 +73,14 @@ impl Answer {
         self.code.is_some()
     }
 
+    /// What an acknowledgement says of it (RFC 8936 §2.4.2): taken, refused by this code, or nothing, so that it comes again.
+    pub fn acknowledged(&self) -> Option<Result<(), ErrorCode>> {
+        match self.code {
+            Some(code) => Some(Err(code)),
+            None => (self.status == StatusCode::ACCEPTED).then_some(Ok(())),
+        }
+    }
+
     /// As metrics and logs have it.
     pub fn code(&self) -> &'static str {
         self.code.map_or("later", ErrorCode::name)

@@ -1,4 +1,5 @@
-//! Security events that transmitters push (RFC 8935): what one revokes bites, is stored, and only then is it answered 202.
+//! Security events that transmitters push (RFC 8935), or that are fetched ([`poll`], RFC 8936): what one revokes bites, is stored, and
+//! only then is it acknowledged.
 //!
 //! Trusted: a transmitter, for what config lets it revoke. Whatever cannot be acted upon is told of aloud, and answered 202 only where
 //! sending it again would not help; what we failed at is answered 503, so that it is sent again. A SET that comes again has no second
@@ -6,6 +7,7 @@
 //! wants it, and whoever floods one keeps nobody from the other. Never in the log: a SET, an `Authorization` header.
 
 mod answer;
+pub mod poll;
 #[cfg(test)]
 mod tests;
 
@@ -80,11 +82,19 @@ pub fn authorization(content: &[u8]) -> Result<Digest, &'static str> {
     Ok(digest(&SHA256, value))
 }
 
+/// What config says of a transmitter, beside its rules.
+struct Configured {
+    pushes: bool,
+    /// It must send an `Authorization` header.
+    authorization: bool,
+    keys_are_fetched: bool,
+}
+
 /// Takes events.
 pub struct Receiver {
     transmitters: Arc<ArcSwap<Transmitters>>,
-    /// Of each transmitter, whether it must send an `Authorization` header, and whether its keys are fetched.
-    demands: BTreeMap<String, (bool, bool)>,
+    /// What config says of each.
+    configured: BTreeMap<String, Configured>,
     revocations: Arc<Revocations>,
     /// Whose tokens are judged, and how long they may live.
     issuers: BTreeMap<String, Option<i64>>,
@@ -114,13 +124,17 @@ impl Receiver {
         metrics: Arc<Metrics>,
     ) -> Self {
         let rules = config.issuers.iter().map(|issuer| &issuer.rules);
-        let demands = config.transmitters.iter().map(|each| {
-            let is_fetched = !matches!(each.keys, KeySource::File(_));
-            (each.rules.name.clone(), (each.authorization_file.is_some(), is_fetched))
+        let configured = config.transmitters.iter().map(|each| {
+            let configured = Configured {
+                pushes: each.poll.is_none(),
+                authorization: each.authorization_file.is_some(),
+                keys_are_fetched: !matches!(each.keys, KeySource::File(_)),
+            };
+            (each.rules.name.clone(), configured)
         });
         Self {
             transmitters,
-            demands: demands.collect(),
+            configured: configured.collect(),
             revocations,
             issuers: rules.map(|rules| (rules.issuer.clone(), rules.max_lifetime_seconds)).collect(),
             wanted,
@@ -154,40 +168,55 @@ impl Receiver {
         B: Body,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let from = peer.address.as_str();
         let (head, body) = request.into_parts();
         if head.uri.path() != PATH {
-            return self.refused(peer, None, Answer::no_such_path());
+            return self.refused(from, None, Answer::no_such_path());
         }
         if head.method != Method::POST {
-            return self.refused(peer, None, Answer::no_such_method());
+            return self.refused(from, None, Answer::no_such_method());
         }
         if !is_set(&head.headers) {
-            return self.refused(peer, None, Answer::media_type());
+            return self.refused(from, None, Answer::media_type());
         }
         let body = match tokio::time::timeout(BODY_TIME, Limited::new(body, SET_BYTES).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(_)) => return self.refused(peer, None, Answer::too_large()),
-            Err(_) => return self.refused(peer, None, Answer::too_late()),
+            Ok(Err(_)) => return self.refused(from, None, Answer::too_large()),
+            Err(_) => return self.refused(from, None, Answer::too_late()),
         };
         let now = clock::millis();
         let transmitters = self.transmitters.load_full();
         let event = match security_event::verify(&body, &transmitters.all, now.div_euclid(1_000)) {
             Ok(event) => event,
-            Err(refused) => return self.refusal(peer, &refused),
+            Err(refused) => return self.refusal(from, &refused),
         };
         if !self.is_authorized(event.transmitter(), &transmitters, &head.headers) {
             let answer =
                 Answer::of(ErrorCode::AuthenticationFailed, "the Authorization header is not the one agreed upon");
-            return self.refused(peer, Some(event.transmitter()), answer);
+            return self.refused(from, Some(event.transmitter()), answer);
         }
         peer.known.store(true, Ordering::Release);
         self.heed(&event, now).await
     }
 
+    /// Takes an event that was fetched from a transmitter, which can be nobody else's.
+    async fn fetched(&self, name: &str, text: &[u8]) -> Answer {
+        let now = clock::millis();
+        let transmitters = self.transmitters.load_full();
+        let its = transmitters.all.iter().position(|each| each.rules.name == name);
+        let its = its.and_then(|place| transmitters.all.get(place..place.saturating_add(1))).unwrap_or_default();
+        match security_event::verify(text, its, now.div_euclid(1_000)) {
+            Ok(event) => self.heed(&event, now).await,
+            Err(refused) => self.refusal(name, &refused),
+        }
+    }
+
     /// Whether it sent what config says that it must, beside the signature. All of it is compared, in constant time, by its hash.
     fn is_authorized(&self, rules: &TransmitterRules, transmitters: &Transmitters, headers: &HeaderMap) -> bool {
-        if self.demands.get(&rules.name).is_some_and(|(authorization, _)| !authorization) {
-            return true;
+        match self.configured.get(&rules.name) {
+            Some(Configured { pushes: true, authorization: true, .. }) => {}
+            Some(Configured { pushes, .. }) => return *pushes,
+            None => return false,
         }
         let mut shown = headers.get_all(header::AUTHORIZATION).iter();
         let (Some(shown), None) = (shown.next(), shown.next()) else { return false };
@@ -292,16 +321,16 @@ impl Receiver {
     }
 
     /// What becomes of a SET that is refused.
-    fn refusal(&self, peer: &Peer, refused: &Refused<'_>) -> Answer {
+    fn refusal(&self, from: &str, refused: &Refused<'_>) -> Answer {
         let Refused { why, transmitter } = *refused;
-        let is_fetched =
-            transmitter.and_then(|rules| self.demands.get(&rules.name)).is_some_and(|(_, fetched)| *fetched);
+        let configured = transmitter.and_then(|rules| self.configured.get(&rules.name));
+        let is_fetched = configured.is_some_and(|configured| configured.keys_are_fetched);
         // Its keys may have been renewed: they are fetched, and then it is judged again.
         if let (Some(rules), true, Refusal::KeyUnknown | Refusal::KeysUnavailable) = (transmitter, is_fetched, why) {
             self.wanted.ask(&keys_name(rules));
             let answer =
                 Answer::later("the key that signed it is not known here, and is being asked for: send it again");
-            return self.refused(peer, transmitter, answer);
+            return self.refused(from, transmitter, answer);
         }
         let answer = match why.code() {
             Some(code) => Answer::of(code, why.description()),
@@ -315,17 +344,17 @@ impl Receiver {
                 "NOT REVOKED: a transmitter may not revoke for the issuer that its event names"
             );
         }
-        self.refused(peer, transmitter, answer)
+        self.refused(from, transmitter, answer)
     }
 
     /// Tells of a refusal, seldom: strangers cause them at will.
-    fn refused(&self, peer: &Peer, transmitter: Option<&TransmitterRules>, answer: Answer) -> Answer {
+    fn refused(&self, from: &str, transmitter: Option<&TransmitterRules>, answer: Answer) -> Answer {
         let claimed = transmitter.map(|rules| rules.name.as_str()).unwrap_or_default();
         self.metrics.security_event(claimed, "", answer.code());
         let times = self.told.lock().unwrap_or_else(PoisonError::into_inner).due(Instant::now());
         if let Some(times) = times {
             let (code, why) = (answer.code(), answer.description());
-            tracing::warn!(peer = peer.address, claimed, code, why, times, "a security event was refused");
+            tracing::warn!(peer = from, claimed, code, why, times, "a security event was refused");
         }
         answer
     }

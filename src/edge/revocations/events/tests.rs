@@ -32,6 +32,7 @@ revocations:
   transmitters:
     - { name: idp, issuer: https://idp.test, audience: us, keys: { file: a }, may_revoke_for: [https://as.test, https://ever.test] }
     - { name: secret, issuer: https://secret.test, audience: us, keys: { file: a }, may_revoke_for: [https://as.test], authorization_file: s }
+    - { name: polled, issuer: https://polled.test, audience: us, keys: { file: a }, may_revoke_for: [https://as.test], poll: { url: https://polled.test/poll, authorization_file: s } }
     - { name: fetched, issuer: https://fetched.test, audience: us, keys: { discovery: true }, may_revoke_for: [https://as.test] }
 ";
 
@@ -164,6 +165,20 @@ async fn an_entry_ends_when_no_token_can_be_alive_if_tokens_end() {
         (of.stored.entry.expires_at.is_some(), of.stored.entry.not_issued_after)
     };
     assert_eq!((ends("https://as.test"), ends("https://ever.test")), ((true, None), (false, None)));
+}
+
+#[tokio::test]
+async fn an_event_comes_the_way_that_config_says_and_is_its_transmitters_own() {
+    let (receiver, list, _) = receiver();
+    let polled = json!({"iss": "https://polled.test"});
+    assert_eq!(code(&pushed(&receiver, polled.clone()).await), (400, "authentication_failed".to_owned()));
+    let others = receiver.fetched("polled", set(json!({})).as_bytes()).await;
+    assert_eq!((others.acknowledged(), list.len()), (Some(Err(ErrorCode::InvalidIssuer)), 0));
+    let nobodys = receiver.fetched("nobody", set(json!({})).as_bytes()).await;
+    assert_eq!(nobodys.acknowledged(), Some(Err(ErrorCode::InvalidIssuer)));
+    let own = receiver.fetched("polled", set(polled).as_bytes()).await;
+    assert_eq!((own.acknowledged(), list.len()), (Some(Ok(())), 1));
+    assert_eq!(Answer::later("").acknowledged(), None, "it comes again");
 }
 
 #[tokio::test]
