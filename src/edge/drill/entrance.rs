@@ -75,6 +75,18 @@ pub enum Lanes {
     Kept,
 }
 
+impl Lanes {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mixed => "mixed",
+            Self::New => "new",
+            Self::Kept => "kept",
+        }
+    }
+}
+
 /// What is shown. It is in no `Debug`, log or message.
 pub struct Shown {
     /// The token.

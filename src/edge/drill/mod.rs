@@ -11,7 +11,7 @@ mod tests;
 
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Identity};
+use reqwest::{Certificate, Client, ClientBuilder, Identity};
 
 use crate::edge::fetch;
 
@@ -35,8 +35,11 @@ impl Connections {
     /// # Errors
     /// What holds no PEM that can be used, without a word of it.
     pub fn builder(&self) -> Result<ClientBuilder, String> {
-        let unfit = |_| "the CA file holds no PEM certificates".to_owned();
-        let mut builder = fetch::guarded(self.ca.as_deref()).map_err(unfit)?.connect_timeout(CONNECT).timeout(TRY);
+        let is_any = |pem: &Vec<u8>| Certificate::from_pem_bundle(pem).is_ok_and(|all| !all.is_empty());
+        if !self.ca.as_ref().is_none_or(is_any) {
+            return Err("the CA file holds no PEM certificates".to_owned());
+        }
+        let mut builder = fetch::guarded(self.ca.as_deref())?.connect_timeout(CONNECT).timeout(TRY);
         if let Some(pem) = &self.identity {
             // Its words may quote the file.
             let identity = Identity::from_pem(pem);

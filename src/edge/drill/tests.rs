@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use super::Connections;
@@ -46,6 +49,45 @@ fn server(answer: impl Fn(usize, &HeaderMap) -> Response + Clone + Send + Sync +
     (url, seen)
 }
 
+/// A gateway with TLS and HTTP/2; how many connections it took, and its certificate.
+fn gateway() -> (SocketAddr, Arc<AtomicUsize>, String) {
+    let made = rcgen::generate_simple_self_signed(["gateway.test".to_owned()]).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(made.signing_key.serialize_pem().as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = config.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let (address, taken) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&taken);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime, async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                counted.fetch_add(1, Ordering::Relaxed);
+                let acceptor = acceptor.clone();
+                tokio::task::spawn_local(async move {
+                    let stream = acceptor.accept(stream).await.unwrap();
+                    let fine = hyper::service::service_fn(|request: http::Request<hyper::body::Incoming>| async move {
+                        assert_eq!(request.version(), http::Version::HTTP_2);
+                        Ok::<_, std::convert::Infallible>(http::Response::new("fine".to_owned()))
+                    });
+                    let io = hyper_util::rt::TokioIo::new(stream);
+                    let builder = hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+                    // How a client leaves is its own business.
+                    builder.serve_connection(io, fine).await.unwrap_or_default();
+                });
+            }
+        });
+    });
+    (address, taken, made.cert.pem())
+}
+
 /// The claims of a JWT in a header, or in a form's field.
 fn claims(jwt: &str) -> Value {
     serde_json::from_slice(&base64url(jwt.split('.').nth(1).unwrap().as_bytes()).unwrap()).unwrap()
@@ -77,6 +119,21 @@ async fn each_try_is_on_a_connection_of_its_own_unless_it_is_said_otherwise() {
         let ports: BTreeSet<_> = seen.iter().map(|(port, _, _)| *port).collect();
         assert_eq!((seen.len(), ports.len()), (6, connections), "{lanes:?}");
         assert!(seen.iter().all(|(_, headers, _)| headers["authorization"] == "Bearer abc"));
+    }
+}
+
+#[tokio::test]
+async fn a_new_connection_is_a_new_one_in_http_2_too() {
+    for (lanes, connections) in [(Lanes::New, 6), (Lanes::Kept, 1), (Lanes::Mixed, 4)] {
+        let (address, taken, ca) = gateway();
+        let place: Place = format!("https://gateway.test/items/7 via {address}").parse().unwrap();
+        let trusting = Connections { ca: Some(ca.into_bytes()), identity: None };
+        let entrance = Entrance::new(place, http::Method::GET, &trusting, lanes).unwrap();
+        let shown = Shown { token: "abc".to_owned(), key: None };
+        for _ in 0..6 {
+            assert_eq!(said(entrance.attempt(&shown).await).status, 200);
+        }
+        assert_eq!(taken.load(Ordering::Relaxed), connections, "{lanes:?}");
     }
 }
 

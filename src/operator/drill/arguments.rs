@@ -28,11 +28,11 @@ A WAY IN is [NAME=]URL[ via ADDRESS]. The URL is what clients write: the proof n
 one replica, gateway or region is asked: --entry-point 'west=https://pay.example.com/payments via 10.2.0.5:8443'.
 
 WHAT IS REVOKED is named by the canary itself:
-  token         the canary's token, and nothing else
+  token              the canary's token, and nothing else
   subject, session   every token of the canary's `sub` or `sid` at its issuer, issued until now; new ones pass
-  client        EVERY token of the canary's client, new ones too, until it is taken back: a client of its own, and --take-back
-  proof-key     EVERY token bound to the canary's DPoP key, until it is taken back
-  certificate   the canary's certificate, and EVERY token bound to it, until it is taken back
+  client             EVERY token of the canary's client, new ones too, until it is taken back: give it a client of its own
+  proof-key          EVERY token bound to the canary's DPoP key, until it is taken back
+  certificate        the canary's certificate, and EVERY token bound to it, until it is taken back
 
 WHAT COUNTS. First the canary must be allowed at every way in, or nothing is revoked. A way in has held when it denies the canary (401 with
 `invalid_token`, or a --denied-status) no later than --objective after the revocation was sent, and for --hold no try is allowed again. A

@@ -4,12 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use http::Method;
 use serde_json::Value;
 
 use super::timeline::{Bounds, Outcome, Rules, Timeline};
 use crate::edge::clock;
 use crate::edge::drill::TRY;
-use crate::edge::drill::entrance::{Entrance, Said, Shown};
+use crate::edge::drill::entrance::{Entrance, Lanes, Said, Shown};
 use crate::edge::revocations::admin::client::{self, Answered, Api, Unasked};
 
 /// So often the canary must be allowed at each way in before it is revoked: on a new connection and on the one that stays.
@@ -25,6 +26,10 @@ pub struct Plan {
     pub timeout: Duration,
     /// From one try to the next.
     pub interval: Duration,
+    /// Of each try.
+    pub method: Method,
+    /// Of each try.
+    pub lanes: Lanes,
 }
 
 /// A way in and what became of it.

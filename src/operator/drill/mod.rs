@@ -77,7 +77,11 @@ pub fn run(arguments: Arguments, out: &mut impl Write, err: &mut impl Write) -> 
                 writeln!(err, "{why}")?;
                 Ok(ExitCode::from(NO_DRILL))
             }
-            Err(Ended::Output(error)) => Err(error),
+            Err(Ended::Output(error)) => {
+                let left = sent.borrow().map_or_else(String::new, |id| format!("\n{}", may_be_revoked(&asked, id)));
+                writeln!(err, "error: the output could not be written: {error}{left}")?;
+                Ok(ExitCode::from(NO_DRILL))
+            }
         }
     })
 }
@@ -141,7 +145,7 @@ async fn drill(
     let in_json = asked.format == Format::Json || (asked.record.is_some() && file.is_none());
     let mut steps = Steps { out, told: !in_json, begun: Instant::now() };
     let (plan, connections, api) = (plan(asked), canary::connections(asked)?, Api::of(&way(&asked.server))?);
-    let lines = lines(asked, &connections)?;
+    let lines = lines(asked, &plan, &connections)?;
     let id = fresh_id()?;
 
     let canary = Canary::hatch(asked, &connections).await?;
@@ -197,14 +201,15 @@ fn plan(asked: &Revoke) -> Plan {
         // What is denied too late must be seen.
         timeout: measure.timeout.max(measure.objective),
         interval: measure.interval,
+        method: asked.method.clone(),
+        lanes: measure.connections.lanes(),
     }
 }
 
-fn lines(asked: &Revoke, connections: &Connections) -> Result<Vec<Line>, Unasked> {
+fn lines(asked: &Revoke, plan: &Plan, connections: &Connections) -> Result<Vec<Line>, Unasked> {
     let mut lines: Vec<Line> = Vec::new();
     for place in core::iter::once(&asked.target).chain(&asked.entry_points) {
-        let (method, on) = (asked.method.clone(), asked.measure.connections.lanes());
-        let entrance = Entrance::new(place.clone(), method, connections, on);
+        let entrance = Entrance::new(place.clone(), plan.method.clone(), connections, plan.lanes);
         let entrance = entrance.map_err(|why| Unasked(format!("error: {why}")))?;
         lines.push(Line::new(name_of(place, &entrance, &lines)?, entrance));
     }
@@ -295,4 +300,41 @@ fn afterwards(asked: &Revoke, id: EntryId, taken_back: Option<bool>, err: &mut i
         return writeln!(err, "STILL REVOKED: {}. Take it back: {}", named(kind), cancel(asked, id));
     }
     writeln!(err, "revoked: {}. What is issued from now on passes", named(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    fn asked(more: &[&str]) -> Revoke {
+        let usual =
+            ["drill", "--target", "https://a.test/1", "--token-file", "t", "--admin", "x", "--bearer-file", "b"];
+        let matches = Revoke::augment_args(clap::Command::new("drill"));
+        Revoke::from_arg_matches(&matches.try_get_matches_from(usual.iter().chain(more)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_plan_is_what_the_help_says() {
+        let usual = plan(&asked(&[]));
+        let seconds = [usual.bounds.objective, usual.bounds.hold, usual.timeout].map(|time| time.as_secs());
+        assert_eq!((seconds, usual.interval.as_millis()), ([5, 2, 60], 50));
+        assert_eq!((usual.method.as_str(), usual.lanes.name()), ("GET", "mixed"));
+        assert_eq!((asked(&[]).kind, asked(&[]).take_back), (Kind::Token, false));
+        // What is denied after the objective is too slow, and not never denied.
+        assert_eq!(plan(&asked(&["--objective", "2m"])).timeout.as_secs(), 120);
+    }
+
+    #[test]
+    fn each_way_in_has_a_name_of_its_own() {
+        let more = ["https://a.test/2", "west=https://a.test/1 via 10.0.0.5", "https://a.test/3"];
+        let more: Vec<_> = more.iter().flat_map(|place| ["--entry-point", place]).collect();
+        let asked = asked(&more);
+        let lines = lines(&asked, &plan(&asked), &Connections::default()).map_err(|unasked| unasked.0).unwrap();
+        let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
+        assert_eq!(names, ["a.test", "a.test#2", "west", "a.test#3"]);
+        assert_eq!(lines[2].entrance.via().unwrap().to_string(), "10.0.0.5:0");
+    }
 }

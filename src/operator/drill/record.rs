@@ -32,6 +32,8 @@ pub struct Record {
     hold_ms: u64,
     interval_ms: u64,
     timeout_ms: u64,
+    method: String,
+    connections: &'static str,
     /// When the last entry point denied for good; absent if one did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worst_ms: Option<u64>,
@@ -129,6 +131,8 @@ impl Record {
             hold_ms: millis(plan.bounds.hold),
             interval_ms: millis(plan.interval),
             timeout_ms: millis(plan.timeout),
+            method: plan.method.to_string(),
+            connections: plan.lanes.name(),
             worst_ms: worst.and_then(|all| all.into_iter().max()),
             canary,
             revoked: Entry { id, target, stored: revoked.stored, taken_back },

@@ -88,11 +88,11 @@ impl Verdict {
 /// The tries so far. Times are since the revocation was sent.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
-    /// How many there were of each.
+    /// How many were allowed.
     pub allowed: u64,
-    /// As above.
+    /// How many were denied.
     pub denied: u64,
-    /// As above.
+    /// How many were neither.
     pub broken: u64,
     /// How often it was allowed again.
     pub flaps: u64,
