@@ -52,7 +52,7 @@ fn a_drill_that_cannot_be_meant_asks_nobody_and_never_shows_a_token() {
         (with(&["--revoke", "proof-key"]), "no DPoP key"),
         (with(&["--revoke", "certificate"]), "no certificate"),
         (with(&["--revoke", "session"]), "does not say its issuer and its `sid`"),
-        (with(&["--issuer", "https://other.test"]), "the token is of https://as.test"),
+        (with(&["--issuer", "https://other.test", "--revoke", "client"]), "the token is of https://as.test"),
         (with(&["--entry-point", "http://192.0.2.1/"]), "http:// is for loopback addresses only"),
         ([&whole[..], &["--entry-point", &one, "--entry-point", &one]].concat(), "two ways in are called `one`"),
         ([&whole[..], &["--dpop-key-file", &bearer]].concat(), "no PKCS#8 key"),

@@ -337,7 +337,8 @@ async fn whoever_ends_a_drill_is_told_what_is_revoked() {
     let running = command.spawn().expect("keybound");
     until("it has revoked", Duration::from_secs(10), || (listed(&desk) == 1).then_some(()));
     let id = running.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &id]).status().expect("kill").success());
+    let sent = Command::new("sh").args(["-c", "kill -s INT \"$0\"", &id]).status().expect("a shell");
+    assert!(sent.success());
     let output = running.wait_with_output().expect("an end");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");

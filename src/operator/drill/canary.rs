@@ -157,6 +157,11 @@ fn target(asked: &Revoke, token: &str, key: Option<&ProofKey>, claims: Option<&V
     }
     let given = asked.credential.issuer.clone();
     let text = |name: &str| claims.and_then(|claims| claims.get(name)?.as_str().map(str::to_owned));
+    if let (Some(given), Some(own)) = (&given, text("iss"))
+        && *given != own
+    {
+        return Err(Unasked(format!("error: the token is of {own}\n  help: leave out --issuer")));
+    }
     let of = |name: &str, value: Option<String>| {
         let issuer = text("iss").or_else(|| given.clone());
         issuer.zip(value).ok_or_else(|| {
