@@ -35,6 +35,8 @@ enum Command {
     },
     /// Revoke tokens, keys and certificates before their time
     Revoke(Box<operator::revoke::Arguments>),
+    /// Prove a control by using it
+    Drill(operator::drill::Arguments),
     /// About the operator's file
     Config {
         #[command(subcommand)]
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Serve { config } => operator::serve::run(&config, &mut io::stderr()),
         Command::Check { config } => operator::check::run(&config, &mut io::stdout().lock()),
         Command::Revoke(asked) => operator::revoke::run(*asked, &mut io::stdout().lock(), &mut io::stderr()),
+        Command::Drill(asked) => operator::drill::run(asked, &mut io::stdout().lock(), &mut io::stderr()),
         Command::Config { command: ConfigCommand::Schema } => operator::schema::run(&mut io::stdout().lock()),
     };
     // Whoever reads our output may have gone: that is no success.

@@ -7,6 +7,9 @@
     reason = "tests"
 )]
 
+#[path = "cli/drill.rs"]
+mod drill;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod connection;
 pub mod discovery;
 pub mod door;
+pub mod drill;
 pub mod fetch;
 pub mod files;
 pub mod frame;

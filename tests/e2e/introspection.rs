@@ -1,6 +1,6 @@
 //! Opaque tokens: of a real authorization server, which is asked, revokes and dies; and of one that counts how often it is asked.
 
-mod authority;
+pub mod authority;
 mod counting;
 
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use crate::support::{Encoding, fresh_id, keys};
 const CACHE: Duration = Duration::from_secs(3);
 
 /// A keybound with an API whose opaque tokens this issuer is asked about.
-fn plan(name: &str, introspection: &str) -> Plan {
+pub fn plan(name: &str, introspection: &str) -> Plan {
     let mut files = bundle();
     let apis = files.get_mut("apis.yaml").expect("an inventory");
     let opaque = format!(

@@ -25,6 +25,7 @@ mod support;
 
 mod crl;
 mod doors;
+mod drill;
 mod ending;
 mod events;
 mod fapi2;

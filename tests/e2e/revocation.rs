@@ -76,7 +76,8 @@ fn time_of(seconds: i64) -> String {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap().format(&Rfc3339).unwrap()
 }
 
-fn token_of(request: &Request) -> String {
+/// The token of a request.
+pub fn token_of(request: &Request) -> String {
     let (_, value) = request.headers.iter().find(|(name, _)| name == "authorization").expect("a credential");
     String::from_utf8_lossy(value).split_once(' ').expect("a scheme").1.to_owned()
 }

@@ -1,11 +1,13 @@
 //! A client's assertion (RFC 7523 §3): a JWT that is signed for each call, names us and the issuer, and lives for a minute.
 //!
-//! The key is read strictly, and is in no `Debug`, log or message.
+//! All that is signed here is signed in this room: a drill's proofs (RFC 9449 §4.2) too. The key is read strictly, and is in no
+//! `Debug`, log or message.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
+    RsaKeyPair,
 };
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -64,9 +66,33 @@ impl Signer {
         Ok(Self { pair, algorithm, key_id: key_id.or_else(own).map(str::to_owned) })
     }
 
+    /// With a P-256 key that nobody had before; `None` if there are no random bytes.
+    #[must_use]
+    pub fn fresh() -> Option<Self> {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok()?;
+        Some(Self { pair: Pair::Elliptic(pair), algorithm: AssertionAlgorithm::Es256, key_id: None })
+    }
+
+    /// The public key as a JWK, without a word more than what it is; `None` for RSA.
+    #[must_use]
+    pub fn public_jwk(&self) -> Option<serde_json::Value> {
+        match &self.pair {
+            Pair::Elliptic(pair) => {
+                // SEC 1 §2.3.3: an uncompressed point.
+                let (x, y) = pair.public_key().as_ref().strip_prefix(&[4])?.split_at_checked(32)?;
+                Some(json!({"kty": "EC", "crv": "P-256", "x": base64url_of(x), "y": base64url_of(y)}))
+            }
+            Pair::Ed25519(pair) => {
+                Some(json!({"kty": "OKP", "crv": "Ed25519", "x": base64url_of(pair.public_key().as_ref())}))
+            }
+            Pair::Rsa(_) => None,
+        }
+    }
+
     /// An assertion of this client for this audience, made at `now`, Unix seconds; `None` if there are no random bytes.
+    #[must_use]
     pub fn assertion(&self, client: &str, audience: &str, now: i64) -> Option<String> {
-        let mut header = json!({"typ": "JWT", "alg": name(self.algorithm)});
+        let mut header = json!({"typ": "JWT"});
         if let (Some(key_id), Some(header)) = (&self.key_id, header.as_object_mut()) {
             header.insert("kid".to_owned(), key_id.as_str().into());
         }
@@ -78,8 +104,15 @@ impl Signer {
             "iat": now,
             "exp": now.saturating_add(LIFE),
         });
+        self.signed(header, &claims)
+    }
+
+    /// A JWS with these claims and this header, to which `alg` is added; `None` if there are no random bytes.
+    #[must_use]
+    pub fn signed(&self, mut header: serde_json::Value, claims: &serde_json::Value) -> Option<String> {
+        header.as_object_mut()?.insert("alg".to_owned(), name(self.algorithm).into());
         let part = |value: &serde_json::Value| base64url_of(value.to_string().as_bytes());
-        let input = format!("{}.{}", part(&header), part(&claims));
+        let input = format!("{}.{}", part(&header), part(claims));
         let signature = self.pair.sign(self.algorithm, input.as_bytes())?;
         Some(format!("{input}.{}", base64url_of(&signature)))
     }

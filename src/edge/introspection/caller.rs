@@ -265,14 +265,14 @@ const NO_IDENTITY: &str = "these are no certificate chain and private key that g
 const IDENTITY: &str = "give PEM: the chain in `certificate`, leaf first, and its unencrypted key in `key`";
 
 /// The secret in a file, without the line break at its end.
-fn secret(content: &[u8]) -> Option<&[u8]> {
+pub fn secret(content: &[u8]) -> Option<&[u8]> {
     let secret = content.strip_suffix(b"\n").unwrap_or(content);
     let secret = secret.strip_suffix(b"\r").unwrap_or(secret);
     (!secret.is_empty() && !secret.iter().any(u8::is_ascii_control)).then_some(secret)
 }
 
 /// RFC 6749 §2.3.1: both are form-encoded first.
-fn basic(client_id: &str, secret: &[u8]) -> Option<HeaderValue> {
+pub fn basic(client_id: &str, secret: &[u8]) -> Option<HeaderValue> {
     let pair = format!("{}:{}", encoded(client_id.as_bytes()), encoded(secret));
     let mut header = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).ok()?;
     header.set_sensitive(true);
@@ -280,7 +280,7 @@ fn basic(client_id: &str, secret: &[u8]) -> Option<HeaderValue> {
 }
 
 /// A value of a form: all but unreserved characters (RFC 3986 §2.3) percent-encoded.
-fn encoded(value: &[u8]) -> String {
+pub fn encoded(value: &[u8]) -> String {
     value.iter().fold(String::with_capacity(value.len()), |mut text, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
             text.push(char::from(*byte));

@@ -6,7 +6,7 @@
 //! `decision/token/introspected.rs`, and what is remembered is an answer, never a verdict.
 
 mod answers;
-mod assertion;
+pub mod assertion;
 mod budget;
 mod caller;
 mod clerk;
@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+pub(in crate::edge) use caller::{basic, encoded, secret};
 pub use clerk::Clerk;
 pub use desk::Desk;
 

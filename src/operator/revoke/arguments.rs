@@ -204,7 +204,7 @@ pub(super) struct Ask {
 
 /// Whom to ask, and how to show who asks.
 #[derive(Args)]
-pub(super) struct Server {
+pub struct Server {
     /// The admin listener: https://host:port, or http:// on loopback
     #[arg(long, value_name = "URL")]
     pub admin: String,

@@ -4,7 +4,7 @@
 //! private keys stay on this machine.
 
 mod arguments;
-mod named;
+pub(super) mod named;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-pub use arguments::Arguments;
-use arguments::{Ask, Command, Server, What};
+pub use arguments::{Arguments, Server};
+use arguments::{Ask, Command, What};
 
 use crate::decision::revocation::{EntryId, Target};
 use crate::edge::revocations::admin::ask;
@@ -54,7 +54,8 @@ pub(super) fn unasked(text: &str) -> Unasked {
     Unasked(text.to_owned())
 }
 
-fn way(server: &Server) -> Way {
+/// The way to the admin listener.
+pub(super) fn way(server: &Server) -> Way {
     let certificate = server.cert.clone().zip(server.key.clone());
     Way { admin: server.admin.clone(), bearer_file: server.bearer_file.clone(), certificate, ca: server.ca.clone() }
 }
@@ -104,12 +105,14 @@ fn id_of(text: &str) -> Result<EntryId, Unasked> {
     EntryId::parse(text).ok_or_else(wrong)
 }
 
+/// An id that no entry has.
+pub(super) fn fresh_id() -> Result<EntryId, Unasked> {
+    let mut id = [0; 16];
+    aws_lc_rs::rand::fill(&mut id).map(|()| EntryId(id)).map_err(|_| unasked("error: no random bytes for an id"))
+}
+
 fn body(target: Target, ask: &Ask) -> Result<(EntryId, Vec<u8>), Unasked> {
-    let random = || {
-        let mut id = [0; 16];
-        aws_lc_rs::rand::fill(&mut id).map(|()| EntryId(id)).map_err(|_| unasked("error: no random bytes for an id"))
-    };
-    let id = ask.id.as_deref().map_or_else(random, id_of)?;
+    let id = ask.id.as_deref().map_or_else(fresh_id, id_of)?;
     let seconds = |millis: i64| millis.div_euclid(1_000);
     let body = ask::Ask {
         target,

@@ -15,14 +15,24 @@ use crate::decision::revocation::{Target, Thumbprint};
 use crate::edge::files;
 use crate::edge::revocations::admin::client::Unasked;
 
-/// The target of a token in a file: by its id if it has one, which stays the same whatever is done to its text; else by its hash.
+/// The target of a token in a file.
 pub(super) fn token(path: &Path, issuer: Option<String>) -> Result<Target, Unasked> {
+    of_token(&content(path)?, issuer)
+}
+
+/// The token in a file.
+pub(in crate::operator) fn content(path: &Path) -> Result<String, Unasked> {
     let limit = u64::try_from(TOKEN_BYTES).unwrap_or(u64::MAX);
     let content = files::read(path, limit).map_err(|problem| Unasked(problem.to_string()))?;
     let token = content.trim_ascii();
     if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
         return Err(unasked("error: the file holds no token\n  help: write the token and nothing else"));
     }
+    Ok(String::from_utf8_lossy(token).into_owned())
+}
+
+/// The target of a token: by its id if it has one, which stays the same whatever is done to its text; else by its hash.
+pub(in crate::operator) fn of_token(token: &str, issuer: Option<String>) -> Result<Target, Unasked> {
     let claims = claims(token);
     let text = |name: &str| claims.as_ref().and_then(|claims| claims.get(name)?.as_str().map(str::to_owned));
     let issuer = match (issuer, text("iss")) {
@@ -38,20 +48,20 @@ pub(super) fn token(path: &Path, issuer: Option<String>) -> Result<Target, Unask
     };
     Ok(match text("jti") {
         Some(jti) => Target::Token { issuer, jti },
-        None => Target::TokenHash { issuer, sha256: hash(token) },
+        None => Target::TokenHash { issuer, sha256: hash(token.as_bytes()) },
     })
 }
 
 /// The claims of a JWT, believed: a name that is wrong revokes nothing.
-fn claims(token: &[u8]) -> Option<Value> {
-    let mut parts = token.split(|byte| *byte == b'.');
+pub(in crate::operator) fn claims(token: &str) -> Option<Value> {
+    let mut parts = token.split('.');
     let (_, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
     claims.is_object().then_some(claims)
 }
 
 /// The target of the first certificate in a PEM file.
-pub(super) fn certificate(path: &Path) -> Result<Target, Unasked> {
+pub(in crate::operator) fn certificate(path: &Path) -> Result<Target, Unasked> {
     let pem = files::read(path, files::FILE_BYTES).map_err(|problem| Unasked(problem.to_string()))?;
     let der = CertificateDer::from_pem_slice(&pem)
         .map_err(|_| unasked("error: the file holds no certificate\n  help: give it in PEM"))?;

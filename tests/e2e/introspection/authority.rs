@@ -60,6 +60,11 @@ impl Authority {
                 "tls_client_certificate_bound_access_tokens",
                 json!(true),
             ),
+            with(
+                with(by("jwt-robot", "private_key_jwt"), "jwks", json!({"keys": [jwk]})),
+                "dpop_bound_access_tokens",
+                json!(true),
+            ),
             with_secret(by("keybound-basic", "client_secret_basic")),
             with_secret(by("keybound-post", "client_secret_post")),
             with_secret(by("keybound-signed", "client_secret_basic")),
