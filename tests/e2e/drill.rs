@@ -252,7 +252,7 @@ async fn a_replica_that_is_not_told_is_found() {
     assert!(record["revoked"]["target"]["jti"].is_string(), "{record}");
     if SHARED {
         let verdicts = ["untold", "both"].map(|name| point(&record, name)["verdict"].clone());
-        assert_eq!((code, verdicts), (Some(0), ["held", "held"].map(Value::from)), "{said}");
+        assert_eq!((code, verdicts), (Some(3), ["held", "held"].map(Value::from)), "{said}");
         return;
     }
     let both = point(&record, "both");

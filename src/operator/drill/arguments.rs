@@ -39,7 +39,7 @@ WHAT COUNTS. First the canary must be allowed at every way in, or nothing is rev
 5xx, no answer, or any other refusal is no denial. Each second try is on a new connection, so that a load balancer spreads them over its
 replicas; the others are on one that stays. The token is in no output and no record.
 
-Exit code 0: the objective held at every way in; 1: it did not; 2: there was no drill.")]
+Exit code 0: the objective held at every way in; 1: it did not; 2: there was no drill; 3: it held, and --take-back failed.")]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct Revoke {
     /// A way in that the canary may use: [NAME=]URL[ via ADDRESS]

@@ -34,8 +34,12 @@ use crate::edge::revocations::admin::ask::Ask;
 use crate::edge::revocations::admin::client::{self, Answered, Api, Unasked};
 use crate::operator::revoke::{fresh_id, way};
 
+/// The objective did not hold.
+const NOT_HELD: u8 = 1;
 /// The drill could not be made.
 const NO_DRILL: u8 = 2;
+/// The objective held, and what was to be taken back is revoked still.
+const STILL_REVOKED: u8 = 3;
 
 /// Why a drill ended before its verdict.
 enum Ended {
@@ -71,8 +75,7 @@ pub fn run(arguments: Arguments, out: &mut impl Write, err: &mut impl Write) -> 
             _ = interrupts.1.recv() => Err(interrupted(&asked, &sent).into()),
         };
         match ended {
-            Ok(true) => Ok(ExitCode::SUCCESS),
-            Ok(false) => Ok(ExitCode::FAILURE),
+            Ok(code) => Ok(ExitCode::from(code)),
             Err(Ended::Unasked(Unasked(why))) => {
                 writeln!(err, "{why}")?;
                 Ok(ExitCode::from(NO_DRILL))
@@ -132,13 +135,13 @@ impl<W: Write> Steps<'_, W> {
     }
 }
 
-/// Whether the objective held.
+/// The exit code of a drill that was made.
 async fn drill(
     asked: &Revoke,
     sent: &RefCell<Option<EntryId>>,
     out: &mut impl Write,
     err: &mut impl Write,
-) -> Result<bool, Ended> {
+) -> Result<u8, Ended> {
     let started = clock::millis();
     let file = asked.record.as_deref().filter(|path| *path != Path::new("-"));
     let draft = file.map(|path| Draft::open(path, asked.force)).transpose()?;
@@ -190,7 +193,11 @@ async fn drill(
     if let Some(Err(error)) = draft.map(|draft| draft.write(&record)) {
         return Err(Unasked(format!("error: the record could not be written: {error}")).into());
     }
-    Ok(record.held)
+    Ok(match (record.held, taken_back) {
+        (false, _) => NOT_HELD,
+        (true, Some(false)) => STILL_REVOKED,
+        (true, _) => 0,
+    })
 }
 
 fn plan(asked: &Revoke) -> Plan {
