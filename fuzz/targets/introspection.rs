@@ -4,6 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use keybound::decision::jose::algorithm::AlgorithmSet;
+use keybound::decision::status_list::StatusPolicy;
 use keybound::decision::token::{Ask, IssuerRules, Outcome, TokenType};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -19,6 +20,7 @@ static RULES: LazyLock<Arc<IssuerRules>> = LazyLock::new(|| {
         client_claim: "client_id".to_owned(),
         scope_claim: "scope".to_owned(),
         token_type: TokenType::AtJwt,
+        status: StatusPolicy::default(),
     })
 });
 

@@ -26,6 +26,7 @@ fn with_keys(snapshot: &Snapshot, keys: Option<&Arc<Keyring>>) -> Snapshot {
     let issuer = |issuer: &Issuer| Issuer {
         rules: Arc::clone(&issuer.rules),
         keys: if issuer.rules.issuer == SERVER { keys.cloned() } else { issuer.keys.clone() },
+        signer_keys: issuer.signer_keys.clone(),
     };
     Snapshot {
         issuers: Issuers::new(snapshot.issuers.iter().map(issuer)),

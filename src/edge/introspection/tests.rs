@@ -19,6 +19,7 @@ use super::*;
 use crate::config;
 use crate::decision::jose::algorithm::AlgorithmSet;
 use crate::decision::jose::sha256;
+use crate::decision::status_list::StatusPolicy;
 use crate::decision::token::{IssuerRules, TokenType};
 
 /// 2027-01-15T08:00:00Z.
@@ -35,6 +36,7 @@ pub fn rules(issuer: &str) -> Arc<IssuerRules> {
         client_claim: "client_id".to_owned(),
         scope_claim: "scope".to_owned(),
         token_type: TokenType::AtJwt,
+        status: StatusPolicy::default(),
     })
 }
 
