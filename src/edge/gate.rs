@@ -192,7 +192,7 @@ pub async fn judge(
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::edge) mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
     use prost::Message as _;
@@ -207,8 +207,9 @@ mod tests {
     use crate::edge::revocations::list::RevocationList;
     use crate::edge::status_lists::Shelf;
 
-    fn gate(clock: fn() -> i64) -> Gate {
-        let snapshot = Snapshot {
+    /// That of a process that knows nothing.
+    pub fn snapshot() -> Snapshot {
+        Snapshot {
             tokens: crate::edge::known::memories(16).0,
             leaves: crate::edge::known::memories(16).1,
             status_lists: Arc::new(Shelf::default()),
@@ -225,9 +226,12 @@ mod tests {
             }),
             nonces: Arc::new(NonceKeys::new(&[7; 32], &[])),
             bundle: None,
-        };
+        }
+    }
+
+    fn gate(clock: fn() -> i64) -> Gate {
         Gate {
-            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot())),
             partners: Partners::alone(Arc::new(Memory::new(1_000, 100, 0))),
             clock,
             upstream: Upstream::default(),
