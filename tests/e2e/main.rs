@@ -45,3 +45,4 @@ mod secrecy;
 mod sender;
 mod shared;
 mod spelling;
+mod status_list;
