@@ -1,4 +1,5 @@
 //! Status lists of a real host: what it flips bites, what it takes back is good again, and nobody is let in without it.
+#![allow(clippy::print_stdout, reason = "tells how long a flip took")]
 
 mod host;
 
@@ -8,11 +9,11 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use self::host::{Host, LIFE};
-use crate::lab::files::{Plan, issuer};
-use crate::lab::{Lab, until};
+use crate::lab::files::{Plan, issuer, replace};
+use crate::lab::{Lab, place, until};
 use crate::requests::{ISSUER, dpop};
 use crate::send::Direct;
-use crate::support::{Encoding, Good, fresh_id, keys};
+use crate::support::{Encoding, Good, SigningKey, fresh_id, keys};
 
 /// A list's whole life, and a busy machine.
 const BOUND: Duration = Duration::from_secs(LIFE + 2);
@@ -125,6 +126,27 @@ async fn sl_09_what_a_host_serves_beside_lists_lets_nobody_in() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     // But the good list, which is in use, may have been fetched again.
     assert!(host.calls() <= calls + 1, "{} calls, {calls} before", host.calls());
+}
+
+#[tokio::test]
+async fn sl_03_somebody_else_may_sign_with_keys_that_are_read_again() {
+    let host = Host::start();
+    let name = "status-signer";
+    let file = place::directory(name).join("signer.json");
+    let set = |key: &SigningKey| json!({"keys": [key.jwk_as("signer", &json!({}))]}).to_string();
+    replace(&file, set(&keys().stranger));
+    let signer =
+        ", signer: { issuer: \"https://status-signer.example.com\", keys: { file: \"{directory}/signer.json\" } }";
+    let lab = lab(name, &host, signer);
+    let direct = Direct::tcp(lab.ports.check).await;
+    let check = async |path: &str| direct.check(&listed(&host, path, 1).build(), Encoding::Raw).await;
+    check("/signer").await.allowed();
+    check("/lists/1").await.denied("fault_status_list_unavailable", 503);
+    // With the key its lists end, though the host goes on serving them.
+    replace(&file, set(&keys().second));
+    until_answered(&direct, || listed(&host, "/signer", 1), "fault_status_list_unavailable").await;
+    replace(&file, set(&keys().stranger));
+    until_answered(&direct, || listed(&host, "/signer", 1), "allowed").await;
 }
 
 #[tokio::test]

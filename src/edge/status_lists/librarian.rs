@@ -166,8 +166,14 @@ impl Librarian {
         let Done { place, uri, list } = done;
         let Some(issuer) = self.issuers.get_mut(place) else { return };
         let (at, name) = (Instant::now(), issuer.caller.issuer());
-        let before = self.shelf.kept(place, &uri);
-        let older = |list: &StatusList| before.as_ref().is_some_and(|before| !list.may_follow(&before.list));
+        // One that has run out, or whose key was withdrawn, does not stand in the way.
+        let snapshot = self.snapshot.load();
+        let stands = |list: &&StatusList| {
+            snapshot.issuers.find(name).is_some_and(|issuer| list.stands(&uri, issuer, clock::now()))
+        };
+        let before = self.shelf.counting(place, &uri, at);
+        let before = before.as_deref().filter(stands);
+        let older = |list: &StatusList| before.is_some_and(|before| !list.may_follow(before));
         let (outcome, ending, why, list) = match list {
             Ok(list) if older(&list) => {
                 (Listed::Refused, Ending::Neither, "it is older than the one before".to_owned(), None)

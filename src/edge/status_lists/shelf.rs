@@ -106,6 +106,11 @@ impl Shelf {
         }
     }
 
+    /// The list, if it counts at this instant; nobody uses it.
+    pub(super) fn counting(&self, place: usize, uri: &str, at: Instant) -> Option<Arc<StatusList>> {
+        self.kept(place, uri).filter(|kept| kept.counts(at)).map(|kept| Arc::clone(&kept.list))
+    }
+
     /// The list that is here, whether or not it counts.
     pub(super) fn kept(&self, place: usize, uri: &str) -> Option<Arc<Kept>> {
         self.places.get(place)?.lists.load().get(uri).cloned()

@@ -144,10 +144,10 @@ fn sl_05() -> Vec<Row> {
         let sentence = format!("with {bits} bits the token's own entry is read: it alone is 1");
         rows.push(row("SL-05", sentence, good_listed().entries(bits, &own), token("token_revoked")));
     }
-    let last = (1 << 20) - 1;
+    let last: usize = (1 << 20) - 1;
     let million = |value: u8| {
         let mut values = vec![1; 1 << 20];
-        values[last as usize] = value;
+        values[last] = value;
         let good = good_listed().entries(1, &values);
         good.token(|token| token.claims["status"]["status_list"]["idx"] = json!(last))
     };

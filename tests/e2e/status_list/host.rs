@@ -116,9 +116,13 @@ fn list(path: &str, uri: &str, values: &[u8]) -> String {
     let bomb = vec![0; 8 * 1024 * 1024];
     let entries = status_list(8, if path == "/bomb" { &bomb } else { values });
     let claims = json!({"sub": uri, "iat": clock::now(), "ttl": LIFE, "status_list": entries});
-    let signer: &'static SigningKey = if path == "/key" { &keys().stranger } else { &keys().server };
+    let theirs = matches!(path, "/key" | "/signer");
+    let signer: &'static SigningKey = if theirs { &keys().stranger } else { &keys().server };
     let mut list = Jws::new("statuslist+jwt", "ES256", signer, claims);
     list.header["kid"] = json!(KID);
+    if path == "/signer" {
+        list.header["kid"] = json!("signer");
+    }
     if path == "/subject" {
         list.claims["sub"] = json!("https://status.example.com/lists/1");
     }

@@ -81,9 +81,9 @@ fn who_was_not_used_for_longest_makes_room() {
 fn lists_take_no_more_memory_than_they_may() {
     let config = config_of("status.test", ", max_mebibytes: 1, max_kibibytes: 512");
     let (shelf, at, now) = (Shelf::new(&config), Instant::now(), clock::now());
-    let lst = base64url_of(&compress_to_vec_zlib(&vec![0; 400 * 1024], 6));
+    let stream = base64url_of(&compress_to_vec_zlib(&vec![0; 400 * 1024], 6));
     for number in 0..5 {
-        let big = json!({"status_list": {"bits": 8, "lst": lst}});
+        let big = json!({"status_list": {"bits": 8, "lst": stream}});
         let (uri, list) = read(&config, &format!("https://status.test/{number}"), &big);
         shelf.keep(0, &list, &uri, (at + Duration::from_secs(number), now));
     }
