@@ -2,8 +2,8 @@
 //!
 //! [`examine`] walks facts → route → credential → token → client → certificate → revocation → binding → status and ends, or asks for
 //! something: that an issuer be asked about the token, that its status list be had, that the proof be spent. [`Asking::answered`],
-//! [`Looking::found`] and [`Unsettled::settle`] take the answers, [`Proven::conclude`] asks policy. Each step consumes the evidence of the step before it, so none can be skipped. A relaxed denial is
-//! noted and the walk goes on with weaker evidence ([`leniency`]).
+//! [`Looking::found`] and [`Unsettled::settle`] take the answers, [`Proven::conclude`] asks policy. Each step consumes the evidence of
+//! the step before it, so none can be skipped. A relaxed denial is noted and the walk goes on with weaker evidence ([`leniency`]).
 
 mod asking;
 pub mod binding;

@@ -18,11 +18,12 @@ use tokio::time::MissedTickBehavior;
 use super::caller::{Caller, Line, NoList};
 use super::desk::Question;
 use super::shelf::Shelf;
+use crate::config::Url;
 use crate::decision::snapshot::Snapshot;
 use crate::decision::status_list::{ListReader, ListRefused, StatusList};
-use crate::edge::clock;
 use crate::edge::introspection::budget::{Admission, Budget, Ending, Turn};
 use crate::edge::jwks::Wanted;
+use crate::edge::{clock, fetch};
 use crate::telemetry::metrics::{Listed, Metrics};
 
 /// How often it is looked whether lists are due.
@@ -157,7 +158,7 @@ impl Librarian {
         let (line, snapshot, name) = (issuer.caller.line(), Arc::clone(&self.snapshot), issuer.caller.issuer());
         let name = name.to_owned();
         self.work.push(Box::pin(async move {
-            let list = fetch(&line, &snapshot, &name, &uri).await;
+            let list = fetch_and_read(&line, &snapshot, &name, &uri).await;
             Done { place, uri, list }
         }));
     }
@@ -185,7 +186,7 @@ impl Librarian {
                     let signer = issuer.caller.rules().signer.as_ref();
                     self.wanted.ask(signer.map_or(name, |signer| &signer.name));
                 }
-                (Listed::Refused, Ending::Neither, format!("{uri}: {}", why.words()), None)
+                (Listed::Refused, Ending::Neither, format!("{}: {}", place_of(&uri), why.words()), None)
             }
         };
         self.metrics.status_list(name, outcome);
@@ -193,7 +194,12 @@ impl Librarian {
             self.shelf.keep(place, list, &uri, (at, clock::now()));
             issuer.failed.remove(&uri);
         } else {
-            tracing::warn!(issuer = name, why, "a status list could not be had");
+            // Once for each list: a line for each fetch would be a flood.
+            if issuer.failed.contains_key(&uri) {
+                tracing::debug!(issuer = name, why, "a status list could not be had, again");
+            } else {
+                tracing::warn!(issuer = name, why, "a status list could not be had");
+            }
             self.shelf.failed(place, &uri);
             issuer.leave_alone(&uri, at);
         }
@@ -244,7 +250,12 @@ impl Issuer {
 }
 
 /// Fetches and reads one list, with the keys that its signer has when it is here.
-async fn fetch(line: &Line, snapshot: &ArcSwap<Snapshot>, issuer: &str, uri: &Arc<str>) -> Result<StatusList, Missing> {
+async fn fetch_and_read(
+    line: &Line,
+    snapshot: &ArcSwap<Snapshot>,
+    issuer: &str,
+    uri: &Arc<str>,
+) -> Result<StatusList, Missing> {
     let reader = || snapshot.load().issuers.find(issuer).and_then(|issuer| ListReader::of(issuer, uri));
     let most = reader().map_or(0, |reader| reader.most_text_bytes());
     let text = line.fetch(uri, most).await.map_err(Missing::NotHad)?;
@@ -252,6 +263,11 @@ async fn fetch(line: &Line, snapshot: &ArcSwap<Snapshot>, issuer: &str, uri: &Ar
     // A large one takes some milliseconds, which others on this thread do not wait for.
     let read = tokio::task::spawn_blocking(move || reader.read(&text, clock::now())).await;
     read.unwrap_or(Err(ListRefused::Malformed)).map_err(Missing::Refused)
+}
+
+/// A list as logs may have it: what grants access may stand in its query.
+fn place_of(uri: &str) -> String {
+    Url::parse(uri).map(fetch::place).unwrap_or_default()
 }
 
 /// A check that has given up hears nothing.

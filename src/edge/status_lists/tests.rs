@@ -279,6 +279,12 @@ async fn sl_07_a_list_in_use_is_fetched_again_before_it_runs_out_and_no_other() 
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_ne!(library.find(&used), Some(0));
         assert!(library.counted("refused"));
+        let text = library.metrics.text();
+        assert!(
+            ["status_list_held{", "status_list_age_seconds{", "status_list_total{"]
+                .iter()
+                .all(|name| text.contains(name))
+        );
     };
     LocalSet::new().run_until(test).await;
 }
