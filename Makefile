@@ -20,7 +20,7 @@ CARGO_FUZZ_STAMP := $(TOOLS)/.cargo-fuzz-$(CARGO_FUZZ_VERSION)
 GUNGRAUN_VERSION := 0.20.0
 GUNGRAUN_STAMP := $(TOOLS)/.gungraun-runner-$(GUNGRAUN_VERSION)
 
-FUZZ_TARGETS ?= check_request compact_jws access_token security_event proof xfcc client_cert target_uri jwks bundle_yaml introspection
+FUZZ_TARGETS ?= check_request compact_jws access_token security_event status_list proof xfcc client_cert target_uri jwks bundle_yaml introspection
 FUZZ_SECONDS ?= 60
 FUZZ := target/fuzz
 

@@ -27,9 +27,10 @@
 //!    flight is denied at once.
 //! 2. `edge/gate.rs` is the whole path minus the socket: bytes in, answer out. It waits for partners alone, and for most checks not at all.
 //! 3. `edge/wire.rs` reads the fields in place; `decision/facts.rs` refuses what is malformed, too large or can be read in two ways.
-//! 4. `decision/mod.rs` walks on one screen: route, credential, token, client, certificate, binding. It ends, or asks for something: that
-//!    an issuer be asked about the token (`decision/asking.rs`), that the proof be spent. The gate has it done in `edge/introspection/desk.rs`
-//!    and `edge/spent/memory.rs`, or in `edge/spent/redis/mod.rs` for a whole fleet, and hands the answer back.
+//! 4. `decision/mod.rs` walks on one screen: route, credential, token, client, certificate, binding, status. It ends, or asks for
+//!    something: that an issuer be asked about the token (`decision/asking.rs`), that its status list be had (`decision/standing.rs`), that
+//!    the proof be spent. The gate has it done in `edge/introspection/desk.rs`, `edge/status_lists/desk.rs` and `edge/spent/memory.rs`, or in
+//!    `edge/spent/redis/mod.rs` for a whole fleet, and hands the answer back.
 //!    `edge/revocations` fills the list that `decision/revocation` looks in, from what was asked at the admin listener and is in its journal,
 //!    and from what transmitters push, which `decision/security_event` reads.
 //!    `edge/known.rs` remembers tokens whose signature was verified and certificates that were read: facts, never a verdict.
@@ -63,6 +64,7 @@
 //! | `decision/certificate/mod.rs` | which certificate has the sender? | `PeerCertificate` |
 //! | `decision/revocation/mod.rs` | are token and certificate still good, and does the list know? | `LiveToken` |
 //! | `decision/binding/mod.rs` | did the sender show every key that the token names? | `BoundSender`, then `ProvenSender` |
+//! | `decision/status_list/mod.rs` | does the status list that the token names say that it is valid? | `StandingToken` |
 //! | `decision/policy/mod.rs` | may this sender do this? | `Authorised` |
 //!
 //! Beside the walk: `decision/denial.rs` holds every way to say no, `decision/leniency.rs` is the only place where one may soften,

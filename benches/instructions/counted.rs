@@ -164,7 +164,9 @@ fn sender(ready: &'static Ready, message: &Bytes) -> Proven<'static> {
     let snapshot = Box::leak(Box::new(ready.gate.snapshot.load_full()));
     match examine(snapshot, facts, NOW.load(Ordering::Relaxed)) {
         Examined::Proven(proven) => *proven,
-        Examined::Ended(_) | Examined::Asks(_) | Examined::Needs(_) => panic!("a sender with a certificate"),
+        Examined::Ended(_) | Examined::Asks(_) | Examined::Looks(_) | Examined::Needs(_) => {
+            panic!("a sender with a certificate")
+        }
     }
 }
 

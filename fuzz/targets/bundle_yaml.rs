@@ -4,6 +4,7 @@
 use keybound::bundle::{Files, Surroundings, load};
 use keybound::decision::jose::algorithm::AlgorithmSet;
 use keybound::decision::policy::Evaluation;
+use keybound::decision::status_list::StatusPolicy;
 use keybound::decision::token::{IssuerRules, TokenType};
 use keybound_fuzz::support::NOW;
 use libfuzzer_sys::fuzz_target;
@@ -48,5 +49,6 @@ fn rules(issuer: &str) -> IssuerRules {
         scope_claim: "scope".to_owned(),
         token_type: TokenType::AtJwt,
         signed_answers: None,
+        status: StatusPolicy::default(),
     }
 }

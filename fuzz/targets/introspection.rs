@@ -4,6 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use keybound::decision::jose::algorithm::AlgorithmSet;
+use keybound::decision::status_list::StatusPolicy;
 use keybound::decision::token::{Ask, Issuer, IssuerRules, Outcome, TokenType};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -20,8 +21,9 @@ static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
         scope_claim: "scope".to_owned(),
         token_type: TokenType::AtJwt,
         signed_answers: None,
+        status: StatusPolicy::default(),
     });
-    Issuer { rules, keys: None }
+    Issuer { rules, keys: None, signer_keys: None }
 });
 
 fuzz_target!(|data: &[u8]| {

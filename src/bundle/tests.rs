@@ -25,6 +25,7 @@ use std::sync::LazyLock;
 use super::*;
 use crate::decision::jose::algorithm::AlgorithmSet;
 use crate::decision::policy::Evaluation;
+use crate::decision::status_list::StatusPolicy;
 use crate::decision::token::{IssuerRules, TokenType};
 use crate::problem::Severity;
 
@@ -156,6 +157,7 @@ fn issuer(name: &str, audience: &str) -> IssuerRules {
         scope_claim: "scope".into(),
         token_type: TokenType::AtJwt,
         signed_answers: None,
+        status: StatusPolicy::default(),
     }
 }
 

@@ -269,8 +269,11 @@ fn auth(written: &WrittenAuth, node: &Node, findings: &mut Findings) -> Option<C
 
 /// Checks that wait for issuers leave room for those that need nobody.
 pub(super) fn check_waiting(issuers: &[super::Issuer], in_flight: usize, node: &Node, findings: &mut Findings) {
-    let waiting = |issuer: &super::Issuer| issuer.introspection.as_ref().map(|introspection| introspection.max_waiting);
-    let all = issuers.iter().filter_map(waiting).fold(0, usize::saturating_add);
+    let waiting = |issuer: &super::Issuer| {
+        let asked = issuer.introspection.as_ref().map(|introspection| introspection.max_waiting);
+        [asked, issuer.status_lists.as_ref().map(|lists| lists.max_waiting)]
+    };
+    let all = issuers.iter().flat_map(waiting).flatten().fold(0, usize::saturating_add);
     if all >= in_flight && all > 0 {
         findings.error(
             node.at,

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::introspection::{self, Introspection};
 use super::sections::Profile;
+use super::status_list::{self, StatusLists};
 use super::url::{Url, WrongUrl, key_url};
 use super::{algorithms, raw};
 use crate::decision::jose::algorithm::AlgorithmSet;
+use crate::decision::status_list::StatusPolicy;
 use crate::decision::token::{IssuerRules, TokenType};
 use crate::problem::Findings;
 use crate::yaml::Node;
@@ -21,10 +23,20 @@ pub struct Issuer {
     pub keys: KeySource,
     /// How it is asked about its tokens, if it is.
     pub introspection: Option<Introspection>,
+    /// How its status lists are fetched, if they are.
+    pub status_lists: Option<StatusLists>,
     /// Whether keybound is ready only when its keys are here.
     pub required: bool,
     /// Whether plain http to loopback is allowed; also for a URL that its metadata names.
     pub allow_loopback_http: bool,
+}
+
+impl Issuer {
+    /// Who signs its status lists, if it is somebody else: what the keys are kept by, and where they come from.
+    #[must_use]
+    pub fn status_signer(&self) -> Option<(&str, &KeySource)> {
+        self.status_lists.as_ref().and_then(StatusLists::signer_keys)
+    }
 }
 
 /// Where the keys of an issuer come from.
@@ -47,7 +59,8 @@ pub(super) fn settle(
     in_flight: usize,
     findings: &mut Findings,
 ) -> Vec<Issuer> {
-    let asked = written.iter().filter(|issuer| issuer.introspection.is_some()).count().saturating_mul(2);
+    let sections = |issuer: &raw::TrustedIssuer| [issuer.introspection.is_some(), issuer.status_list.is_some()];
+    let asked = written.iter().flat_map(sections).filter(|is_there| *is_there).count().saturating_mul(2);
     let waiting = in_flight.checked_div(asked).unwrap_or_default();
     for (index, issuer) in written.iter().enumerate() {
         let node = node.item(index);
@@ -83,6 +96,7 @@ fn settle_issuer(
         }
     };
     let keys = settle_issuer_keys(&written, node, findings)?;
+    let (status, status_lists) = settle_status(&written, &keys, node, waiting, findings)?;
     let token_type = if written.legacy_jwt_type { TokenType::LegacyJwt } else { TokenType::AtJwt };
     let tokens = AlgorithmSet::TOKENS;
     let tokens = algorithms(written.algorithms.as_deref(), &tokens, profile, node.key("algorithms"), findings);
@@ -101,14 +115,32 @@ fn settle_issuer(
         scope_claim: written.scope_claim,
         token_type,
         signed_answers,
+        status,
     };
     Some(Issuer {
         rules: Arc::new(rules),
         keys,
         introspection,
+        status_lists,
         required: written.required,
         allow_loopback_http: written.allow_loopback_http,
     })
+}
+
+fn settle_status(
+    written: &raw::TrustedIssuer,
+    keys: &KeySource,
+    node: &Node,
+    waiting: usize,
+    findings: &mut Findings,
+) -> Option<(StatusPolicy, Option<StatusLists>)> {
+    let Some(section) = &written.status_list else { return Some((StatusPolicy::default(), None)) };
+    let node = node.key("status_list");
+    if *keys == KeySource::Nowhere {
+        let remedy = "leave out `status_list`: who is asked about a token says whether it is revoked";
+        findings.error(node.at, "no token of this issuer is signed, so none names a status list", remedy);
+    }
+    status_list::settle(section, node, (&written.issuer, written.allow_loopback_http), waiting, findings)
 }
 
 /// RFC 8414 §2: https, no query, no fragment.

@@ -17,6 +17,7 @@ mod raw;
 mod redis;
 mod reference;
 mod sections;
+mod status_list;
 #[cfg(test)]
 mod tests;
 mod transmitters;
@@ -38,6 +39,7 @@ pub use self::sections::{
     Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, OnUnavailable, Permission, Profile, Revocations,
     Spent, Store, Tls, Upstream,
 };
+pub use self::status_list::{SignerKeys, StatusLists};
 pub use self::transmitters::{Poll, Transmitter, keys_name};
 pub use self::url::{Url, WrongUrl, is_forbidden_address, key_url};
 

@@ -17,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::introspection;
 use super::redis::Written as Redis;
 use super::sections::{Bundle, Jwks, Limits, Log, Metadata, Permission, Profile, Spent, Tls, Upstream};
+use super::status_list;
 use crate::decision::jose::algorithm::Algorithm;
 pub(super) use certificate::{Certificate, ChainVerifiedBy, CrlDepth, Crls, Source, Unanswered, Xfcc};
 pub(super) use transmitter::{Poll, Transmitter};
@@ -193,6 +194,11 @@ pub(super) struct TrustedIssuer {
     /// keys: no redirects, no proxy, `jwks.ca_file` is trusted too.
     #[serde(default)]
     pub introspection: Option<introspection::Written>,
+    /// Where the status of its JWTs is told, for those that name a Token Status List. If absent, a token that says where its status is
+    /// told is denied (`token_status_unchecked`). The same rules hold as for fetching keys, but that three redirects are followed among
+    /// `hosts`.
+    #[serde(default)]
+    pub status_list: Option<status_list::Written>,
     /// Audiences that are ours: a token must name one (RFC 9068 §4). An API may only narrow them.
     #[schemars(length(min = 1))]
     pub audiences: Vec<String>,

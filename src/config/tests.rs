@@ -9,7 +9,7 @@
 )]
 
 mod introspection;
-
+mod status_list;
 use super::*;
 use crate::decision::certificate::{CertificateSource, ChainTrust};
 use crate::decision::token::TokenType;

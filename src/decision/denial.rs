@@ -207,7 +207,7 @@ denials! {
     TokenAudienceMismatch "token_audience_mismatch" Token 401 InvalidToken Yes
         "The token is not for this API"
     TokenClaimMissing "token_claim_missing" Token 401 InvalidToken Yes
-        "The token lacks a claim that RFC 9068 requires"
+        "The token lacks a claim that RFC 9068 requires, or `status` where `status_list.required` is set"
     TokenClaimMalformed "token_claim_malformed" Token 401 InvalidToken Yes
         "A claim has another type than it must have"
     TokenExpired "token_expired" Token 401 InvalidToken Yes
@@ -220,7 +220,13 @@ denials! {
         "The issuer, asked about the token, does not say that it is active, or says of it what the token contradicts"
 
     TokenRevoked "token_revoked" Token 401 InvalidToken Never
-        "The token is revoked: by itself, or by its subject, client, session, key or issuer, or by the key that it is bound to"
+        "The token is revoked: by itself, or by its subject, client, session, key or issuer, or by the key that it is bound to; or its status list says so"
+    TokenSuspended "token_suspended" Token 401 InvalidToken Never
+        "The token's status list says that it is suspended: it may become valid again"
+    TokenStatusUnknown "token_status_unknown" Token 401 InvalidToken Never
+        "The token's status list has a value for it that means nothing here, or ends before its entry"
+    TokenStatusUnchecked "token_status_unchecked" Token 401 InvalidToken Never
+        "The token says where its status is told, and nobody looks there: its issuer has no `status_list` in the operator's file, the list's host is not one of `hosts`, or it is told by something else than a list. `status_list: { ignore: true }` lets such tokens pass"
 
     ClientUnknown "client_unknown" Client 403 None Yes
         "The client is not in the registry, and the API wants registered clients"
@@ -295,6 +301,8 @@ denials! {
         "The issuer's keys could not be had"
     FaultIntrospectionUnavailable "fault_introspection_unavailable" Fault 503 None Never
         "The issuer could not be asked about the token, or its answer was none"
+    FaultStatusListUnavailable "fault_status_list_unavailable" Fault 503 None Never
+        "The token's status list could not be had, or what was had is none that counts"
     FaultBundleMissing "fault_bundle_missing" Fault 503 None Never
         "No bundle has been loaded yet"
     FaultRevocationsStale "fault_revocations_stale" Fault 503 None Never

@@ -22,6 +22,8 @@ pub const INTROSPECTION_BYTES: usize = 64 * 1024;
 pub const PROOF_BYTES: usize = 8 * 1024;
 /// A security event token (RFC 8417): one event about one subject stays far below it.
 pub const SET_BYTES: usize = 64 * 1024;
+/// The URI of a status list. Long ones have some hundred characters.
+pub const STATUS_URI_BYTES: usize = 2 * 1024;
 /// Nesting of JSON in a token or a proof. Real ones have 3 or 4 levels.
 pub const JSON_DEPTH: usize = 8;
 /// Members and elements, all levels together, in one JSON text of a token or proof.

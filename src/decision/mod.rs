@@ -1,9 +1,9 @@
 //! The judgement: pure, synchronous, total. It is told everything, the time too, and does no I/O.
 //!
-//! [`examine`] walks facts → route → credential → token → client → certificate → revocation → binding and ends, or asks for something: that an
-//! issuer be asked about the token, and that the proof be spent. [`Asking::answered`] and [`Unsettled::settle`] take the answers,
-//! [`Proven::conclude`] asks policy. Each step consumes the evidence of the step before it, so none can be skipped. A relaxed denial is
-//! noted and the walk goes on with weaker evidence ([`leniency`]).
+//! [`examine`] walks facts → route → credential → token → client → certificate → revocation → binding → status and ends, or asks for
+//! something: that an issuer be asked about the token, that its status list be had, that the proof be spent. [`Asking::answered`],
+//! [`Looking::found`] and [`Unsettled::settle`] take the answers, [`Proven::conclude`] asks policy. Each step consumes the evidence of
+//! the step before it, so none can be skipped. A relaxed denial is noted and the walk goes on with weaker evidence ([`leniency`]).
 
 mod asking;
 pub mod binding;
@@ -24,6 +24,8 @@ pub mod revocation;
 pub mod route;
 pub mod security_event;
 pub mod snapshot;
+mod standing;
+pub mod status_list;
 pub mod target;
 mod template;
 pub mod token;
@@ -32,6 +34,7 @@ mod verdict;
 use std::sync::Arc;
 
 pub use asking::Asking;
+pub use standing::Looking;
 pub use verdict::{Decision, Findings, Identity, Refusal, Remembered, Verdict};
 
 use asking::Ahead;
@@ -45,9 +48,10 @@ use facts::RequestFacts;
 use jose::Map;
 use leniency::Waiver;
 use policy::{Question, Refused, Subject};
-use revocation::{LiveToken, Revoked};
+use revocation::LiveToken;
 use route::Route;
 use snapshot::{Bundle, Snapshot};
+use status_list::StandingToken;
 use token::{IssuedToken, VerifiedToken};
 
 /// How far the walk got without outside help.
@@ -56,6 +60,8 @@ pub enum Examined<'w> {
     Ended(Box<Decision>),
     /// An issuer must be asked about the token first.
     Asks(Box<Asking<'w>>),
+    /// The token's status list must be had first.
+    Looks(Box<Looking<'w>>),
     /// A proof must be spent first.
     Needs(Box<Unsettled<'w>>),
     /// The sender is proven; policy is next.
@@ -74,8 +80,8 @@ struct Walk<'w> {
 }
 
 /// The evidence about the sender, before its proof is settled.
-struct Evidence<'w> {
-    token: LiveToken,
+struct Evidence<'w, T = StandingToken> {
+    token: T,
     registration: Option<&'w Registration>,
     certificate: Option<PeerCertificate>,
 }
@@ -170,21 +176,14 @@ impl<'w> Walk<'w> {
             Err(revoked) => return self.revoked(revoked),
         };
         let evidence = Evidence { token, registration, certificate };
-        match self.bind(credential, &evidence, ahead.proof) {
-            Ok(Bound::Proven(sender)) => {
-                Examined::Proven(Box::new(Proven { walk: self, sender: Some((evidence, sender)) }))
-            }
-            Ok(Bound::MustSpend(bound)) => Examined::Needs(Box::new(Unsettled { walk: self, evidence, bound: *bound })),
+        let bound = match self.bind(credential, &evidence, ahead.proof) {
+            Ok(bound) => bound,
             Err(denial) => match self.soften(denial) {
-                Ok(()) => self.unproven(evidence),
-                Err(decision) => Examined::Ended(decision),
+                Ok(()) => Bound::Proven(ProvenSender::unproven()),
+                Err(decision) => return Examined::Ended(decision),
             },
-        }
-    }
-
-    fn revoked(mut self, revoked: Revoked) -> Examined<'w> {
-        self.findings.revoked_by = revoked.entry;
-        Examined::Ended(self.deny(revoked.denial))
+        };
+        self.look_up(evidence, bound)
     }
 
     fn token(&mut self, credential: &PresentedCredential<'_>) -> Result<VerifiedToken, Denial> {
@@ -232,7 +231,7 @@ impl<'w> Walk<'w> {
     fn bind(
         &self,
         credential: &PresentedCredential<'w>,
-        evidence: &Evidence<'w>,
+        evidence: &Evidence<'w, LiveToken>,
         ahead: Option<ProofAhead>,
     ) -> Result<Bound, Denial> {
         let sender = Sender {

@@ -9,6 +9,7 @@ use crate::decision::client::Registry;
 use crate::decision::policy::{Estate, PolicyIndex};
 use crate::decision::revocation::Revocations;
 use crate::decision::route::Inventory;
+use crate::decision::status_list::StatusLists;
 use crate::decision::token::{Issuers, KnownTokens};
 
 /// What is known at one moment.
@@ -19,6 +20,8 @@ pub struct Snapshot {
     pub tokens: Arc<dyn KnownTokens>,
     /// Certificates that were read before.
     pub leaves: Arc<dyn KnownCertificates>,
+    /// The status lists at hand.
+    pub status_lists: Arc<dyn StatusLists>,
     /// What is revoked.
     pub revocations: Arc<dyn Revocations>,
     /// Where client certificates come from.

@@ -22,6 +22,7 @@ use crate::edge::reply::CheckResponse;
 use crate::edge::revocations::refused::Refused;
 use crate::edge::spent::Spent;
 use crate::edge::spent::memory::Memory;
+use crate::edge::status_lists::{Consult, NoLists};
 use crate::edge::{random, reply, wire};
 use crate::telemetry::log;
 use crate::telemetry::metrics::Metrics;
@@ -57,13 +58,16 @@ pub struct Partners {
     pub refused: Refused,
     /// Who asks issuers about tokens.
     pub introspection: Arc<dyn Introspect>,
+    /// Who gets status lists that are not at hand.
+    pub status_lists: Arc<dyn Consult>,
 }
 
 impl Partners {
     /// Those of a process that is on its own: proofs are remembered here, and nobody else is asked.
     #[must_use]
     pub fn alone(spent: Arc<Memory>) -> Self {
-        Self { spent: Spent::Memory(spent), introspection: Arc::new(Nobody), refused: Refused::default() }
+        let (introspection, status_lists) = (Arc::new(Nobody), Arc::new(NoLists));
+        Self { spent: Spent::Memory(spent), introspection, status_lists, refused: Refused::default() }
     }
 }
 
@@ -166,6 +170,10 @@ pub async fn judge(
         let answer = partners.introspection.introspect(asking.ask(), now).await;
         examined = asking.answered(answer);
     }
+    if let Examined::Looks(looking) = examined {
+        let list = partners.status_lists.consult(looking.issuer(), looking.uri(), now).await;
+        examined = looking.found(list.as_deref());
+    }
     let mut remembered = Remembered::default();
     if let Examined::Needs(unsettled) = examined {
         let settled = partners.spent.spend(unsettled.spend(), now).await;
@@ -176,7 +184,7 @@ pub async fn judge(
         Examined::Ended(decision) => *decision,
         Examined::Proven(proven) => proven.conclude(),
         // What was answered and settled is not asked for again; if it were, nothing would be proven.
-        Examined::Asks(_) | Examined::Needs(_) => Decision::refuse(Denial::FaultInternal),
+        Examined::Asks(_) | Examined::Looks(_) | Examined::Needs(_) => Decision::refuse(Denial::FaultInternal),
     };
     decision.findings.remembered = remembered;
     decision.findings.request_id = facts.request_id().map(str::to_owned);
@@ -184,7 +192,7 @@ pub async fn judge(
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::edge) mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
     use prost::Message as _;
@@ -197,11 +205,14 @@ mod tests {
     use crate::decision::token::Issuers;
     use crate::edge::proto::{self, check_response::HttpResponse};
     use crate::edge::revocations::list::RevocationList;
+    use crate::edge::status_lists::Shelf;
 
-    fn gate(clock: fn() -> i64) -> Gate {
-        let snapshot = Snapshot {
+    /// That of a process that knows nothing.
+    pub fn snapshot() -> Snapshot {
+        Snapshot {
             tokens: crate::edge::known::memories(16).0,
             leaves: crate::edge::known::memories(16).1,
+            status_lists: Arc::new(Shelf::default()),
             metadata: false,
             revocations: Arc::new(RevocationList::new([])),
             issuers: Issuers::new([]),
@@ -215,9 +226,12 @@ mod tests {
             }),
             nonces: Arc::new(NonceKeys::new(&[7; 32], &[])),
             bundle: None,
-        };
+        }
+    }
+
+    fn gate(clock: fn() -> i64) -> Gate {
         Gate {
-            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot())),
             partners: Partners::alone(Arc::new(Memory::new(1_000, 100, 0))),
             clock,
             upstream: Upstream::default(),

@@ -52,6 +52,7 @@ impl Wanted {
 pub struct Feeds {
     all: Vec<Feed>,
     client: Client,
+    ca: Option<Vec<u8>>,
     rules: Jwks,
     untried: Arc<AtomicUsize>,
 }
@@ -119,8 +120,13 @@ impl Feeds {
             let (owner, issuer) = (transmitter.keys_name(), &transmitter.rules.issuer);
             feed(owner, issuer, &transmitter.keys, transmitter.allow_loopback_http, Metadata::Transmitter)
         });
-        let all = issuers.chain(transmitters).collect();
-        Ok(Self { all, client, rules: config.jwks.clone(), untried })
+        let signers = config.issuers.iter().filter_map(|issuer| {
+            let signer = issuer.status_lists.as_ref()?.signer.as_ref()?;
+            let of = Metadata::Server;
+            feed(signer.name.clone(), &signer.issuer, &signer.keys, issuer.allow_loopback_http, of)
+        });
+        let all = issuers.chain(transmitters).chain(signers).collect();
+        Ok(Self { all, client, ca, rules: config.jwks.clone(), untried })
     }
 
     /// Through which keys are asked for.
@@ -133,6 +139,12 @@ impl Feeds {
     #[must_use]
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// The CAs that are trusted when fetching, beside the system's; PEM.
+    #[must_use]
+    pub fn ca(&self) -> Option<&[u8]> {
+        self.ca.as_deref()
     }
 
     /// How many issuers have not been tried once yet.

@@ -36,6 +36,7 @@ use crate::edge::redis::Dialer;
 use crate::edge::revocations::admin::Bearers;
 use crate::edge::revocations::events::Transmitters;
 use crate::edge::revocations::list::RevocationList;
+use crate::edge::status_lists::Shelf;
 use crate::problem::Problem;
 use crate::telemetry::metrics::{Loaded, Metrics};
 use bundles::{Bundles, Looked, Reader};
@@ -51,6 +52,7 @@ pub struct Keeper {
     bundle: Option<Arc<Bundle>>,
     keys: BTreeMap<String, Arc<Keyring>>,
     known: (Arc<Tokens>, Arc<Leaves>),
+    status_lists: Arc<Shelf>,
     seen: BTreeMap<String, Seen>,
     /// The TLS of the listeners that have it, by their names.
     doors: BTreeMap<String, Arc<Door>>,
@@ -78,6 +80,7 @@ impl Keeper {
         let mut keeper = Self {
             keys: feeds.remembered().into_iter().collect(),
             known: known::memories(config.limits.cache_mebibytes),
+            status_lists: Arc::new(Shelf::new(&config)),
             revocations: Arc::new(RevocationList::new([])),
             trust: Trust::default(),
             nonces: material::nonce_keys(&[]).map_err(one)?,
@@ -133,11 +136,13 @@ impl Keeper {
                     self.keys.get(&issuer.rules.issuer).cloned()
                 }
             },
+            signer_keys: issuer.status_signer().and_then(|(name, _)| self.keys.get(name).cloned()),
         };
         Snapshot {
             issuers: Issuers::new(self.config.issuers.iter().map(issuer)),
             tokens: Arc::<Tokens>::clone(&self.known.0),
             leaves: Arc::<Leaves>::clone(&self.known.1),
+            status_lists: Arc::<Shelf>::clone(&self.status_lists),
             revocations: Arc::<RevocationList>::clone(&self.revocations),
             certificates: Arc::new(self.config.certificate.rules.clone()),
             trust: self.trust.served(),
@@ -158,6 +163,12 @@ impl Keeper {
     #[must_use]
     pub fn revocations(&self) -> Arc<RevocationList> {
         Arc::clone(&self.revocations)
+    }
+
+    /// The status lists that are kept.
+    #[must_use]
+    pub fn status_lists(&self) -> Arc<Shelf> {
+        Arc::clone(&self.status_lists)
     }
 
     /// The TLS of a check listener, by its name, or of [`ADMIN`]; none if it has none.
@@ -292,8 +303,11 @@ impl Keeper {
         let config = Arc::clone(&self.config);
         let mut problems = Vec::new();
         for issuer in &config.issuers {
-            let KeySource::File(path) = &issuer.keys else { continue };
-            problems.extend(self.look_at_keys_of(&issuer.rules.issuer, path).err().unwrap_or_default());
+            let own = (issuer.rules.issuer.as_str(), &issuer.keys);
+            for (owner, keys) in core::iter::once(own).chain(issuer.status_signer()) {
+                let KeySource::File(path) = keys else { continue };
+                problems.extend(self.look_at_keys_of(owner, path).err().unwrap_or_default());
+            }
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }

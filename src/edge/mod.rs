@@ -30,5 +30,6 @@ pub mod revocations;
 pub mod serve;
 pub mod service;
 pub mod spent;
+pub mod status_lists;
 pub mod wire;
 pub mod writer;

@@ -1,5 +1,6 @@
 //! The process: listeners, workers, the keeper, health, signals. One owner for each; one that ends, ends the process.
 
+mod asking;
 mod events;
 mod listeners;
 mod workers;
@@ -112,10 +113,10 @@ async fn run(
     let doors = doors(&config, &keeper)?;
     let feeds = keeper.take_feeds().ok_or(Ended::Task("the keys' feeds"))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(keeper.snapshot()));
-    let (desk, clerk) = callers.start(feeds.wanted(), &metrics);
+    let (asked, clerks) = asking::start(&config, callers, (&keeper, &feeds), &snapshot, &metrics)?;
     let (memory, store) = remember(&config, &metrics).await?;
     let spent = health::Spent { memory: Arc::clone(&memory), shared: store.as_ref().map(|store| store.standing()) };
-    let partners = Partners { introspection: desk, refused: revocations.refused(), ..Partners::alone(memory) };
+    let partners = Partners { refused: revocations.refused(), ..asked.partners(memory) };
     let (gate, health) = judge(&config, &snapshot, &feeds, partners, spent, revocations, &metrics);
     let (reporter, grpc_health) = tonic_health::server::health_reporter();
     // tonic-health says SERVING of itself before anybody knows.
@@ -145,7 +146,7 @@ async fn run(
         () = crl::follow(config.certificate.crls.as_ref(), &client, sender.clone(), Arc::clone(&metrics)) => Err(Ended::Task("the revocation lists' feed")),
         () = feeds.follow(sender, Arc::clone(&metrics)) => Err(Ended::Task("the keys' feeds")),
         () = keeper.keep(Arc::clone(&snapshot), Arc::clone(&metrics), Arc::clone(&reload), news) => Err(Ended::Task("the keeper of the snapshot")),
-        () = clerk.serve() => Err(Ended::Task("introspection")),
+        ended = clerks.serve() => Err(Ended::Task(ended)),
         () = health.report(reporter) => Err(Ended::Task("health")),
         _ = serve_plain("probes", probes, Arc::clone(&health).probes()) => Err(Ended::Task("the probes listener")),
         _ = serve_plain("public", public, public::routes(Arc::clone(&snapshot))) => Err(Ended::Task("the public listener")),

@@ -1,11 +1,15 @@
 //! Counters and gauges, in OpenTelemetry's names; `/metrics` prints them in Prometheus' text format.
 
+mod status_lists;
+
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 use prometheus::{Encoder as _, Registry, TextEncoder};
+
+pub use status_lists::Listed;
 
 use crate::decision::denial::Denial;
 use crate::telemetry::record::DecisionRecord;
@@ -25,6 +29,7 @@ pub struct Metrics {
     spent: Gauge<u64>,
     revocations: Revocations,
     introspections: Introspections,
+    status_lists: status_lists::StatusLists,
     spent_shared: Gauge<u64>,
     spent_locally: Gauge<u64>,
     spent_losses: Counter<u64>,
@@ -244,6 +249,7 @@ impl Metrics {
                 .build(),
             revocations: Revocations::new(&meter),
             introspections: Introspections::new(&meter),
+            status_lists: status_lists::StatusLists::new(&meter),
             registry,
             _provider: provider,
         })

@@ -3,7 +3,7 @@
 use crate::row::Row;
 use crate::{
     access_token, bearer, certificate_binding, check_request, client_cert, dpop, failures, introspection, jose,
-    jwt_practice, own, revocation, security_events, thumbprint, xfcc,
+    jwt_practice, own, revocation, security_events, status_list, thumbprint, xfcc,
 };
 
 /// One section of the specification.
@@ -46,6 +46,7 @@ pub const FAMILIES: &[Family] = &[
     check_request::FAMILY,
     failures::FAMILY,
     revocation::FAMILY,
+    status_list::FAMILY,
     security_events::FAMILY,
     own::FAMILY,
 ];

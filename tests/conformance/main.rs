@@ -39,6 +39,7 @@ mod second_opinion;
 mod secrecy;
 mod security_events;
 mod seeds;
+mod status_list;
 mod through_envoy;
 mod thumbprint;
 mod xfcc;
@@ -116,6 +117,11 @@ fn failures_seen_in_this_field() {
 #[test]
 fn rv_what_is_revoked_is_refused() {
     check("RV");
+}
+
+#[test]
+fn sl_token_status_list() {
+    check("SL");
 }
 
 #[test]

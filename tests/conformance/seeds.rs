@@ -16,7 +16,7 @@ use crate::row::Sending;
 use crate::support::issuers::{SERVER, key_sets, named_keys};
 use crate::support::placeholders::abstracted;
 use crate::support::wire::encode;
-use crate::support::{Encoding, NOW, Request};
+use crate::support::{Encoding, Listing, NOW, Request};
 
 /// The seeds of every target.
 type Seeds = BTreeMap<&'static str, BTreeSet<Vec<u8>>>;
@@ -46,6 +46,7 @@ fn seeds_for_the_fuzzer_are_made_of_the_rows() {
         ("compact_jws", 500),
         ("access_token", 300),
         ("security_event", 10),
+        ("status_list", 40),
         ("proof", 200),
         ("xfcc", 60),
         ("client_cert", 20),
@@ -124,6 +125,11 @@ fn of_request(seeds: &mut Seeds, request: &Request) {
     }
     if let Some(answer) = &request.answer {
         add("introspection", answer.clone());
+    }
+    if let Listing::Text(text) = &request.list
+        && let Some(parts) = decoded(&String::from_utf8_lossy(text))
+    {
+        add("status_list", parts);
     }
     if let Some(target) = decoded(&proof).and_then(|parts| target_of(&parts)) {
         add("target_uri", format!("{}\n{target}", request.path).into_bytes());

@@ -46,3 +46,4 @@ mod secrecy;
 mod sender;
 mod shared;
 mod spelling;
+mod status_list;

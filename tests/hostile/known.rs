@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use keybound::decision::certificate::names_of;
 use keybound::decision::jose::sha256;
 use keybound::decision::revocation::{EntryId, Mark, Target};
 use keybound::decision::snapshot::Snapshot;
+use keybound::decision::status_list::{ListReader, StatusList, StatusLists};
 use keybound::decision::token::{self, ClaimSpec, ClaimType, Issuer, Issuers, Keyring, KnownTokens};
 use keybound::edge::known::{Tokens, memories};
 use keybound::edge::revocations::list::RevocationList;
@@ -13,7 +15,8 @@ use serde_json::json;
 
 use crate::support::issuers::{SERVER, named_keys};
 use crate::support::{
-    Encoding, Good, Memory, NOW, Setting, SigningKey, good, good_bearer, good_mtls, good_narrow, judge_under, pki,
+    Encoding, Good, LIST, Listing, Memory, NOW, Request, Setting, SigningKey, good, good_bearer, good_listed,
+    good_listed_mtls, good_mtls, good_narrow, judge_under, pki,
 };
 
 fn code(snapshot: &Snapshot, good: &Good, now: i64) -> &'static str {
@@ -26,6 +29,7 @@ fn with_keys(snapshot: &Snapshot, keys: Option<&Arc<Keyring>>) -> Snapshot {
     let issuer = |issuer: &Issuer| Issuer {
         rules: Arc::clone(&issuer.rules),
         keys: if issuer.rules.issuer == SERVER { keys.cloned() } else { issuer.keys.clone() },
+        signer_keys: issuer.signer_keys.clone(),
     };
     Snapshot {
         issuers: Issuers::new(snapshot.issuers.iter().map(issuer)),
@@ -175,4 +179,49 @@ fn policies_are_told_what_was_signed_whenever_the_schema_changes() {
     assert_eq!(told(ClaimType::Text), said());
     assert_eq!(told(ClaimType::Long), [None, None, None], "a claim of another type is refused");
     assert_eq!(told(ClaimType::Text), said());
+}
+
+/// The one list that is at hand, if there is one.
+#[derive(Default)]
+struct OneList(ArcSwapOption<StatusList>);
+
+impl StatusLists for OneList {
+    fn find(&self, _: &str, _: &str, _: i64) -> Option<Arc<StatusList>> {
+        self.0.load_full()
+    }
+}
+
+#[test]
+fn a_token_that_was_seen_is_looked_up_in_its_list_each_time() {
+    let lists = Arc::new(OneList::default());
+    let snapshot = Snapshot { status_lists: Arc::<OneList>::clone(&lists), ..Setting::Listed.build() };
+    // Nobody may ask for it: it is at hand, but once.
+    let request = good_listed_mtls().list_unasked().build();
+    let code = |request: &Request| judge_under(&snapshot, request, Encoding::Raw, &Memory::new(1, 100), NOW).code;
+    let reader = ListReader::of(snapshot.issuers.find(SERVER).unwrap(), &Arc::from(LIST)).unwrap();
+    let put = |value: u8| {
+        let Listing::Text(text) = good_listed().entries(4, &[value; 16]).build().list else { panic!("a list") };
+        lists.0.store(reader.read(&text, NOW).ok().map(Arc::new));
+    };
+    for (value, expected) in [
+        (0, "allowed"),
+        (1, "token_revoked"),
+        (0, "allowed"),
+        (2, "token_suspended"),
+        (7, "token_status_unknown"),
+        (0, "allowed"),
+    ] {
+        put(value);
+        assert_eq!(code(&request), expected, "{value}");
+        assert_eq!(code(&request), expected, "{value}, once more");
+    }
+    lists.0.store(None);
+    let missing = Request { list: Listing::Unavailable, ..request.clone() };
+    assert_eq!(code(&missing), "fault_status_list_unavailable");
+    // A list that was read under other rules is not this one.
+    let other = Setting::Listed.build();
+    let theirs = ListReader::of(other.issuers.find(SERVER).unwrap(), &Arc::from(LIST)).unwrap();
+    let Listing::Text(text) = good_listed().build().list else { panic!("a list") };
+    lists.0.store(theirs.read(&text, NOW).ok().map(Arc::new));
+    assert_eq!(code(&missing), "fault_status_list_unavailable");
 }

@@ -3,6 +3,7 @@
 //! `docs/limits.md` is rendered from here; each constant of `src/decision/limits.rs` must be in it.
 
 mod table;
+mod told;
 
 use std::fmt::Write as _;
 use std::path::Path;

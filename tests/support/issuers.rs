@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use keybound::decision::jose::algorithm::{Algorithm, AlgorithmSet};
+use keybound::decision::status_list::StatusPolicy;
 use keybound::decision::token::{Issuer, IssuerRules, Issuers, Keyring, TokenType};
 use serde_json::{Value, json};
 
@@ -23,6 +24,9 @@ pub const LEGACY: &str = "https://legacy.example.com";
 pub const LEGACY_AUDIENCE: &str = "https://legacy-api.example.com";
 /// An issuer whose keys could not be had.
 pub const KEYLESS: &str = "https://keyless.example.com";
+
+/// Who signs status lists beside the first issuer.
+pub const SIGNER: &str = "https://status-signer.example.com";
 
 /// The key ids of the first issuer.
 pub const KID: &str = "es256";
@@ -91,15 +95,17 @@ fn crowd(kid: &str, last: &Value) -> Vec<Value> {
     others.chain([last.clone()]).collect()
 }
 
-/// Every issuer; `tokens` are the algorithms of all of them.
-pub fn issuers(tokens: &[Algorithm]) -> Issuers {
+/// Every issuer; `tokens` are the algorithms of all of them, and `status` says what becomes of who names a status list.
+pub fn issuers(tokens: &[Algorithm], status: impl Fn(&str) -> StatusPolicy) -> Issuers {
     let named = [SERVER, SECOND, LEGACY, KEYLESS].map(|name| Issuer {
-        rules: Arc::new(rules(name, tokens)),
+        rules: Arc::new(IssuerRules { status: status(name), ..rules(name, tokens) }),
         keys: named_keys(name).map(|set| ring(&set).expect("usable keys")),
+        signer_keys: ring(&json!({"keys": [keys().stranger.jwk_as("signer", &json!({}))]})),
     });
     let odd = key_sets()
         .iter()
-        .map(|(name, set)| Issuer { rules: Arc::new(rules(&with_key_set(name), tokens)), keys: ring(set) });
+        .map(|(name, set)| (Arc::new(rules(&with_key_set(name), tokens)), ring(set)))
+        .map(|(rules, keys)| Issuer { rules, keys, signer_keys: None });
     Issuers::new(named.into_iter().chain(odd))
 }
 
@@ -137,6 +143,7 @@ fn rules(issuer: &str, tokens: &[Algorithm]) -> IssuerRules {
         scope_claim: "scope".to_owned(),
         token_type: TokenType::AtJwt,
         signed_answers: None,
+        status: StatusPolicy::default(),
     };
     if issuer == SECOND {
         (rules.expiry_skew_seconds, rules.future_skew_seconds) = (60, 60);

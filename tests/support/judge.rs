@@ -18,7 +18,7 @@ use keybound::edge::{gate, reply};
 use keybound::telemetry::record::{DecisionId, DecisionRecord};
 use prost::Message as _;
 
-use super::issuer::SaysThis;
+use super::issuer::{SaysThis, ServesThis};
 use super::request::Request;
 use super::setting::FUTURE_SKEW;
 use super::wire::{Encoding, encode};
@@ -77,7 +77,8 @@ pub fn judge_under(snapshot: &Snapshot, request: &Request, encoding: Encoding, m
 /// The decision alone, before anybody is told of it.
 pub fn decide(snapshot: &Snapshot, request: &Request, encoding: Encoding, memory: &Memory, now: i64) -> Decision {
     let message = encode(request, encoding);
-    let partners = Partners { introspection: SaysThis::of(request), ..Partners::alone(memory.shared()) };
+    let (introspection, status_lists) = (SaysThis::of(request), ServesThis::of(request));
+    let partners = Partners { introspection, status_lists, ..Partners::alone(memory.shared()) };
     let judging = gate::judge(snapshot, &partners, request.point, Ok(&message), now);
     judging.now_or_never().expect("partners that answer at once")
 }

@@ -19,15 +19,16 @@ pub mod revoked;
 pub mod setting;
 pub mod wire;
 
-pub use issuer::SaysThis;
+pub use issuer::{SaysThis, ServesThis};
 pub use judge::{Memory, Outcome, decide, judge, judge_under};
 pub use jws::Jws;
 pub use keys::{SigningKey, keys, thumbprint};
 pub use pki::{Leaf, pki};
 pub use request::{
-    Good, Request, good, good_asked, good_at, good_bearer, good_bearer_at, good_both, good_key_set, good_legacy,
-    good_mtls, good_mtls_at, good_mtls_by_header, good_mtls_with, good_narrow, good_nonce, good_opaque, good_opaque_at,
-    good_opaque_bearer, good_opaque_mtls, good_opaque_nonce, good_second, good_second_at, good_with,
+    Good, LIST, Listing, Request, STATUS_HOST, good, good_asked, good_at, good_bearer, good_bearer_at, good_both,
+    good_key_set, good_legacy, good_listed, good_listed_by_signer, good_listed_mtls, good_mtls, good_mtls_at,
+    good_mtls_by_header, good_mtls_with, good_narrow, good_nonce, good_opaque, good_opaque_at, good_opaque_bearer,
+    good_opaque_mtls, good_opaque_nonce, good_second, good_second_at, good_with, status_list,
 };
 pub use setting::Setting;
 pub use wire::Encoding;

@@ -1,7 +1,11 @@
 //! Good requests, and one change to them. What is signed is signed after the change; the result is plain data.
 
+mod issuers;
+mod listed;
 mod opaque;
 
+pub use issuers::{good_key_set, good_legacy, good_narrow, good_second, good_second_at};
+pub use listed::{LIST, Listing, STATUS_HOST, good_listed, good_listed_by_signer, good_listed_mtls, status_list};
 pub use opaque::{good_asked, good_opaque, good_opaque_at, good_opaque_bearer, good_opaque_mtls, good_opaque_nonce};
 
 use std::sync::Arc;
@@ -10,7 +14,7 @@ use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use serde_json::json;
 
 use super::inventory::{host, origin_of};
-use super::issuers::{NARROW_AUDIENCE, token, token_of_key_set, token_of_legacy, token_of_second};
+use super::issuers::token;
 use super::jws::HASH_OF_TOKEN;
 use super::keys::{SigningKey, keys};
 use super::pki::{Leaf, pki};
@@ -37,6 +41,8 @@ pub struct Request {
     pub api_hint: Option<String>,
     /// What the issuer answers when it is asked about the token, if it does.
     pub answer: Option<Vec<u8>>,
+    /// What is served as the token's status list.
+    pub list: Listing,
     /// What no client can do: a change to Envoy's message, or to its bytes.
     pub edit_message: Option<EditMessage>,
     pub edit_bytes: Option<EditBytes>,
@@ -54,6 +60,7 @@ pub struct Good {
     scheme: &'static str,
     token: Jws,
     opaque: Option<opaque::Text>,
+    list: Option<Jws>,
     proof: Option<Jws>,
     edits: Vec<(String, Edit)>,
     base: String,
@@ -88,28 +95,6 @@ pub fn good_nonce() -> Good {
     base("DPoP with a nonce".to_owned(), || {
         dpop(host::NONCE, token(), &keys().client, "ES256")
             .proof(|proof| proof.claims["nonce"] = json!(nonce("nonce", NOW - 10)))
-    })
-}
-
-/// The same with a token of the second issuer.
-pub fn good_second() -> Good {
-    good_second_at(host::SECOND)
-}
-
-/// The same at another API.
-pub fn good_second_at(host: &'static str) -> Good {
-    base(format!("DPoP at {host}, second issuer"), move || dpop(host, token_of_second(), &keys().client, "ES256"))
-}
-
-/// The same with a token of the issuer that has this key set.
-pub fn good_key_set(name: &'static str) -> Good {
-    base(format!("DPoP, key set {name}"), move || dpop(host::KEYS, token_of_key_set(name), &keys().client, "ES256"))
-}
-
-/// The same at the API that wants an audience of its own.
-pub fn good_narrow() -> Good {
-    base("DPoP, narrow audience".to_owned(), || {
-        dpop(host::NARROW, token(), &keys().client, "ES256").token(|token| token.claims["aud"] = json!(NARROW_AUDIENCE))
     })
 }
 
@@ -154,11 +139,6 @@ pub fn good_bearer_at(host: &'static str) -> Good {
     base(format!("Bearer at {host}"), move || bearer(host, token()))
 }
 
-/// The same with a token of the legacy issuer.
-pub fn good_legacy() -> Good {
-    base("Bearer, legacy issuer".to_owned(), || bearer(host::LEGACY, token_of_legacy()))
-}
-
 fn base(name: String, make: impl Fn() -> Good + Send + Sync + 'static) -> Good {
     let mut good = make();
     good.base = name;
@@ -198,6 +178,7 @@ fn bearer(host: &'static str, token: Jws) -> Good {
         peer: None,
         api_hint: None,
         answer: None,
+        list: Listing::Unasked,
         edit_message: None,
         edit_bytes: None,
     };
@@ -206,6 +187,7 @@ fn bearer(host: &'static str, token: Jws) -> Good {
         scheme: "Bearer",
         token,
         opaque: None,
+        list: None,
         proof: None,
         edits: Vec::new(),
         base: String::new(),
@@ -371,6 +353,7 @@ impl Good {
     pub fn build(&self) -> Request {
         let mut request = self.request.clone();
         let token = self.presented(&mut request);
+        self.serve_list(&mut request);
         let mut headers = vec![
             ("accept".to_owned(), b"*/*".to_vec()),
             ("authorization".to_owned(), format!("{} {token}", self.scheme).into_bytes()),

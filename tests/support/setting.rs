@@ -10,13 +10,16 @@ use keybound::decision::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound::decision::policy::{Estate, Evaluation};
 use keybound::decision::route::Api;
 use keybound::decision::snapshot::{Bundle, Snapshot};
+use keybound::decision::status_list::{Signer, StatusPolicy, StatusRules};
 use keybound::edge::revocations::list::RevocationList;
+use keybound::edge::status_lists::Shelf;
 
 use super::NOW;
 use super::inventory::{apis, inventory, registry};
-use super::issuers::issuers;
+use super::issuers::{LEGACY, SERVER, SIGNER, issuers};
 use super::pki::{GATEWAY, WAYPOINT, pki};
 use super::policies::policies;
+use super::request::STATUS_HOST;
 use super::revoked::{revoked, stale};
 
 /// A configuration of the service.
@@ -60,6 +63,12 @@ pub enum Setting {
     RevokedXfcc,
     /// As standard, with a source of revocations that has been silent for too long.
     Stale,
+    /// As standard, with status lists that the first issuer signs itself; the legacy one's are ignored.
+    Listed,
+    /// The same, and each token of the first issuer must name one.
+    ListRequired,
+    /// The same as the first, but that somebody else signs the lists.
+    ListedBySigner,
     /// As standard, with a source of revocations that is good until the time of the tests.
     FreshUntilNow,
 }
@@ -71,6 +80,8 @@ pub const OURSELVES: &str = "spiffe://example.org/ns/edge/sa/keybound";
 pub const MAX_AGE: i64 = 60;
 /// Proofs are this far ahead at most.
 pub const FUTURE_SKEW: i64 = 10;
+/// Status lists have this many bytes at most.
+pub const MOST_LIST_BYTES: usize = 256 * 1024;
 /// Nonces live this long.
 pub const NONCE_LIFETIME: i64 = 300;
 
@@ -104,7 +115,8 @@ impl Setting {
         Snapshot {
             tokens: keybound::edge::known::memories(16).0,
             leaves: keybound::edge::known::memories(16).1,
-            issuers: issuers(tokens),
+            status_lists: Arc::new(Shelf::default()),
+            issuers: issuers(tokens, |issuer| self.status(issuer)),
             revocations: Arc::new(self.revocations()),
             certificates: Arc::new(self.certificates()),
             trust: self.trust().map(Arc::new),
@@ -117,6 +129,23 @@ impl Setting {
             nonces: Arc::new(NonceKeys::new(&MINTING_KEY, &[PREVIOUS_KEY.to_vec()])),
             metadata: false,
             bundle: (self != Self::WithoutBundle).then(|| Arc::new(bundle_of(apis()))),
+        }
+    }
+
+    fn status(self, issuer: &str) -> StatusPolicy {
+        let (required, signer) = match self {
+            Self::Listed => (false, None),
+            Self::ListRequired => (true, None),
+            Self::ListedBySigner => {
+                (false, Some(Signer { issuer: SIGNER.to_owned(), algorithms: AlgorithmSet::new(&[Algorithm::Es256]) }))
+            }
+            _ => return StatusPolicy::default(),
+        };
+        let origins = [STATUS_HOST, "status.example.com:8443"].map(|host| format!("https://{host}")).to_vec();
+        match issuer {
+            SERVER => StatusPolicy::Checked(StatusRules { origins, required, signer, most_bytes: MOST_LIST_BYTES }),
+            LEGACY => StatusPolicy::Ignored,
+            _ => StatusPolicy::default(),
         }
     }
 
@@ -152,6 +181,9 @@ impl Setting {
             | Self::OnlyEs256
             | Self::Revoked
             | Self::Stale
+            | Self::Listed
+            | Self::ListRequired
+            | Self::ListedBySigner
             | Self::FreshUntilNow => (CertificateSource::EnvoyPeerCertificate, ChainTrust::Nobody),
             Self::VerifiedByEnvoy => (CertificateSource::EnvoyPeerCertificate, ChainTrust::Envoy),
             Self::VerifiedByKeybound => (CertificateSource::EnvoyPeerCertificate, ChainTrust::Keybound),

@@ -11,6 +11,7 @@ const EVIDENCE: &[&str] = &[
     "SecurityEvent",
     "VerifiedToken",
     "LiveToken",
+    "StandingToken",
     "PeerCertificate",
     "CheckedProof",
     "BoundSender",

@@ -31,6 +31,7 @@ const CRATES_OF_DECISION: &[&str] = &[
     "cedar_policy_core",
     "foldhash",
     "memchr",
+    "miniz_oxide",
     "rustls",
     "serde",
     "serde_json",

@@ -85,10 +85,11 @@ impl Estate {
         let (bundle, warnings) = again.unwrap_or_else(|problems| panic!("{problems:#?}"));
         let keys = json!({"keys": [jwk(&key)]}).to_string();
         let keyring = Keyring::parse(keys.as_bytes()).ok().map(Arc::new);
-        let issuers = rules.map(|rules| Issuer { rules: Arc::new(rules), keys: keyring.clone() });
+        let issuers = rules.map(|rules| Issuer { rules: Arc::new(rules), keys: keyring.clone(), signer_keys: None });
         let snapshot = Snapshot {
             tokens: Arc::new(Forgetful),
             leaves: Arc::new(Forgetful),
+            status_lists: Arc::new(Forgetful),
             trust: None,
             metadata: true,
             issuers: Issuers::new(issuers),
@@ -180,6 +181,7 @@ impl Estate {
             examined = match examined {
                 Examined::Ended(decision) => break *decision,
                 Examined::Asks(asking) => asking.answered(None),
+                Examined::Looks(looking) => looking.found(None),
                 Examined::Needs(unsettled) => unsettled.settle(Spending::Fresh),
                 Examined::Proven(proven) => break proven.conclude(),
             };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::decision::certificate::{KnownCertificates, Leaf};
 use crate::decision::revocation::{Bearer, EntryId, Kind, Name, Revocations};
+use crate::decision::status_list::{StatusList, StatusLists};
 use crate::decision::token::{IssuedToken, KnownTokens};
 
 /// Every token is verified, and every certificate read, each time; nothing is revoked.
@@ -35,4 +36,10 @@ impl KnownTokens for Forgetful {
     }
 
     fn keep(&self, _: &[u8; 32], _: &Arc<IssuedToken>) {}
+}
+
+impl StatusLists for Forgetful {
+    fn find(&self, _: &str, _: &str, _: i64) -> Option<Arc<StatusList>> {
+        None
+    }
 }

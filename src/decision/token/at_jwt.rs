@@ -9,6 +9,7 @@ use super::{IssuedToken, Issuer, Issuers, Keyring, TokenType, Vouched};
 use crate::decision::denial::Denial;
 use crate::decision::jose::{Compact, Header, Map};
 use crate::decision::limits;
+use crate::decision::status_list;
 
 /// A token that is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,8 @@ pub(super) fn verify<'s>(token: &[u8], issuers: &'s Issuers) -> Result<(IssuedTo
         TokenType::LegacyJwt => Demanded::Least,
     };
     let (rules, vouched) = (Arc::clone(&issuer.rules), Vouched::Signed { keys: Arc::clone(keys), key_id });
-    let token = standard::issued(rules, vouched, demanded, &jws.payload, jws.payload_bytes)?;
+    let mut token = standard::issued(rules, vouched, demanded, &jws.payload, jws.payload_bytes)?;
+    token.status = status_list::reference(&jws.payload, &token.issuer.status)?;
     Ok((token, jws.payload))
 }
 

@@ -33,6 +33,7 @@ use crate::decision::jose::{Map, NumericDate};
 use crate::decision::leniency::Waiver;
 use crate::decision::lookup::Lookup;
 use crate::decision::route::Api;
+use crate::decision::status_list::{Reference, StatusPolicy, StatusRules};
 use told::{Claims, Told};
 
 /// An issuer and the keys it has now.
@@ -41,6 +42,20 @@ pub struct Issuer {
     pub rules: Arc<IssuerRules>,
     /// Its keys; `None` while they could not be had.
     pub keys: Option<Arc<Keyring>>,
+    /// Those of who signs its status lists, where that is somebody else; `None` while they could not be had.
+    pub signer_keys: Option<Arc<Keyring>>,
+}
+
+impl Issuer {
+    /// The keys that may sign its status lists.
+    #[must_use]
+    pub fn status_keys(&self) -> Option<&Arc<Keyring>> {
+        match &self.rules.status {
+            StatusPolicy::Checked(StatusRules { signer: None, .. }) => self.keys.as_ref(),
+            StatusPolicy::Checked(StatusRules { signer: Some(_), .. }) => self.signer_keys.as_ref(),
+            StatusPolicy::Unchecked | StatusPolicy::Ignored => None,
+        }
+    }
 }
 
 /// What one issuer's access tokens must look like. Made by `config/`, never changed.
@@ -66,6 +81,8 @@ pub struct IssuerRules {
     pub token_type: TokenType,
     /// Its answers about tokens must be signed, and look like this (RFC 9701).
     pub signed_answers: Option<SignedAnswers>,
+    /// What becomes of tokens that say where their status is told.
+    pub status: StatusPolicy,
 }
 
 /// Which tokens of an issuer count as access tokens.
@@ -133,6 +150,8 @@ pub struct IssuedToken {
     issued: NumericDate,
     not_before: Option<NumericDate>,
     confirmation: Confirmation,
+    /// Where its status is told, if it says so and it counts.
+    status: Option<Reference>,
     claims: Claims,
     /// What Cedar's values of it take at most.
     told_bytes: usize,
@@ -231,7 +250,8 @@ impl IssuedToken {
         let texts = [&self.client.issuer, &self.client.id].into_iter().chain(lists).chain(&self.subject);
         let length = |text: &String| text.capacity().saturating_add(size_of::<String>());
         let texts = texts.chain(&self.token_id).chain(&self.session).map(length).fold(0, usize::saturating_add);
-        size_of::<Self>().saturating_add(texts).saturating_add(self.claims.bytes())
+        let status = self.status.as_ref().map_or(0, Reference::bytes);
+        size_of::<Self>().saturating_add(texts).saturating_add(status).saturating_add(self.claims.bytes())
     }
 
     /// What policies are told takes so much at most.
@@ -346,6 +366,12 @@ impl VerifiedToken {
     #[must_use]
     pub fn confirmation(&self) -> Confirmation {
         self.token.confirmation
+    }
+
+    /// Where its status is told, if that counts.
+    #[must_use]
+    pub fn status(&self) -> Option<&Reference> {
+        self.token.status.as_ref()
     }
 
     /// What policies are told of it, but for its age.

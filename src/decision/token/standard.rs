@@ -46,6 +46,7 @@ pub fn issued(
         issued: date(claims, "iat")?.ok_or(Denial::TokenClaimMissing)?,
         not_before: date(claims, "nbf")?,
         confirmation: confirmation(claims)?,
+        status: None,
         claims: Claims::of(payload),
         issuer,
         vouched,

@@ -7,7 +7,7 @@
 
 mod answers;
 pub mod assertion;
-mod budget;
+pub(in crate::edge) mod budget;
 mod caller;
 mod clerk;
 mod desk;

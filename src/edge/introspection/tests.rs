@@ -19,6 +19,7 @@ use super::*;
 use crate::config;
 use crate::decision::jose::algorithm::AlgorithmSet;
 use crate::decision::jose::sha256;
+use crate::decision::status_list::StatusPolicy;
 use crate::decision::token::{Issuer, IssuerRules, TokenType};
 
 /// 2027-01-15T08:00:00Z.
@@ -36,8 +37,9 @@ pub fn issuer(name: &str) -> Issuer {
         scope_claim: "scope".to_owned(),
         token_type: TokenType::AtJwt,
         signed_answers: None,
+        status: StatusPolicy::default(),
     });
-    Issuer { rules, keys: None }
+    Issuer { rules, keys: None, signer_keys: None }
 }
 
 /// What a server says of a good token, with these members instead, made at this time.

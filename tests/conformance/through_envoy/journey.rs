@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use keybound::edge::introspection::Nobody;
+use keybound::edge::status_lists::NoLists;
 
 use super::client::{Answer, Client};
 use super::edge::{Door, Edge, Neighbours, ROUTE};
@@ -11,7 +12,7 @@ use super::told::Codes;
 use crate::expect::Expect;
 use crate::invariants;
 use crate::row::{Envoy, Row, Sending};
-use crate::support::{Encoding, Leaf, Memory, NOW, Outcome, Request, SaysThis, Setting, pki};
+use crate::support::{Encoding, Leaf, Memory, NOW, Outcome, Request, SaysThis, ServesThis, Setting, pki};
 
 /// The APIs that some row's route names.
 const HINTS: [&str; 3] = ["items", "open", ""];
@@ -56,6 +57,7 @@ impl Journey {
             snapshot: Setting::Standard.snapshot(),
             spent: memory.shared(),
             introspection: Arc::new(Nobody),
+            status_lists: Arc::new(NoLists),
             point: "edge",
         };
         let behind = Behind::start(first);
@@ -98,6 +100,7 @@ impl Journey {
                 snapshot: request.setting.snapshot(),
                 spent: memory.shared(),
                 introspection: SaysThis::of(&request),
+                status_lists: ServesThis::of(&request),
                 point: request.point,
             };
             self.behind.set(stage, NOW + step.after);
@@ -152,6 +155,9 @@ fn takes_headers(setting: Setting) -> bool {
             | Setting::OnlyEs256
             | Setting::Revoked
             | Setting::Stale
+            | Setting::Listed
+            | Setting::ListRequired
+            | Setting::ListedBySigner
             | Setting::FreshUntilNow
     )
 }

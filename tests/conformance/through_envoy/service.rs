@@ -19,6 +19,7 @@ use keybound::edge::introspection::Introspect;
 use keybound::edge::jwks::Wanted;
 use keybound::edge::service::{Answer, Services};
 use keybound::edge::spent::memory;
+use keybound::edge::status_lists::Consult;
 use keybound::telemetry::metrics::Metrics;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -36,6 +37,7 @@ pub struct Stage {
     pub snapshot: Arc<Snapshot>,
     pub spent: Arc<memory::Memory>,
     pub introspection: Arc<dyn Introspect>,
+    pub status_lists: Arc<dyn Consult>,
     pub point: &'static str,
 }
 
@@ -130,11 +132,11 @@ impl Front {
         if request.uri().path().starts_with("/envoy.") {
             self.asked.fetch_add(1, Ordering::SeqCst);
         }
-        let Stage { snapshot, spent, introspection, point } =
+        let Stage { snapshot, spent, introspection, status_lists, point } =
             self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let gate = Gate {
             snapshot: Arc::new(ArcSwap::from(snapshot)),
-            partners: Partners { introspection, ..Partners::alone(spent) },
+            partners: Partners { introspection, status_lists, ..Partners::alone(spent) },
             clock: || CLOCK.load(Ordering::SeqCst),
             upstream: Upstream::default(),
             deadline: Duration::from_secs(5),

@@ -5,31 +5,15 @@ use keybound::edge::revocations::{admin, book, entry};
 use keybound::edge::wire;
 use serde_json::{Value, json};
 
-use super::{Limit, around, here, there};
+use super::{Limit, around, here, there, told};
 use crate::support::inventory::host;
 use crate::support::wire::encode;
-use crate::support::{Encoding, Good, NOW, Setting, good, good_at, good_mtls_by_header, good_nonce, good_opaque, pki};
+use crate::support::{Encoding, Good, NOW, Setting, good, good_at, good_mtls_by_header, good_nonce, pki};
 
 pub fn all() -> Vec<Limit> {
     let of_callers =
         [of_request(), of_token(), of_proof(), of_keys(), of_certificate(), of_service(), of_revocations()];
-    of_callers.into_iter().flatten().chain([of_answer()]).collect()
-}
-
-/// What an issuer says is an issuer's to choose, and bounded all the same.
-fn of_answer() -> Limit {
-    let sized = |bytes: usize| {
-        good_opaque().token(move |token| {
-            token.edit_claims(move |text| format!("{text}{}", " ".repeat(bytes - text.len())));
-        })
-    };
-    here(
-        "INTROSPECTION_BYTES",
-        limits::INTROSPECTION_BYTES,
-        "bytes of what an issuer answers about a token",
-        (sized(limits::INTROSPECTION_BYTES), "allowed"),
-        (sized(limits::INTROSPECTION_BYTES + 1), "fault_introspection_unavailable"),
-    )
+    of_callers.into_iter().flatten().chain(told::all()).collect()
 }
 
 fn of_request() -> Vec<Limit> {

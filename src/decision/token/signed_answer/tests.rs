@@ -15,6 +15,7 @@ use super::super::{Ask, Issuer, Outcome, TokenType};
 use super::*;
 use crate::decision::jose::algorithm::Algorithm;
 use crate::decision::jose::{base64url_of, sha256};
+use crate::decision::status_list::StatusPolicy;
 
 const NOW: i64 = 1_800_000_000;
 const ISSUER: &str = "https://as.test";
@@ -37,10 +38,12 @@ fn issuer() -> Issuer {
         scope_claim: "scope".to_owned(),
         token_type: TokenType::AtJwt,
         signed_answers: Some(signed),
+        status: StatusPolicy::default(),
     };
     let x = base64url_of(key(1).public_key().as_ref());
     let keys = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": x}]}).to_string();
-    Issuer { rules: Arc::new(rules), keys: Some(Arc::new(Keyring::parse(keys.as_bytes()).unwrap())) }
+    let keys = Some(Arc::new(Keyring::parse(keys.as_bytes()).unwrap()));
+    Issuer { rules: Arc::new(rules), keys, signer_keys: None }
 }
 
 fn header() -> Json {
