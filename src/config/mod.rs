@@ -17,6 +17,7 @@ mod raw;
 mod redis;
 mod reference;
 mod sections;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod transmitters;
@@ -35,8 +36,8 @@ pub use self::listeners::{CheckListener, EventsListener, ListenAddress, Listener
 pub use self::redis::{Layout, Redis, RedisAddress, RedisTls};
 pub use self::reference::reference;
 pub use self::sections::{
-    Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, OnUnavailable, Permission, Profile, Revocations,
-    Spent, Store, Tls, Upstream,
+    Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, OnStale, OnUnavailable, Permission, Profile,
+    Revocations, SharedRevocations, Spent, Store, Tls, Upstream,
 };
 pub use self::transmitters::{Transmitter, keys_name};
 pub use self::url::{Url, WrongUrl, is_forbidden_address, key_url};
@@ -65,7 +66,7 @@ pub struct Config {
     pub certificate: Certificate,
     /// What proofs must look like, and how they are remembered.
     pub proofs: Proofs,
-    /// The Redis that replicas share; there if spent proofs are remembered in it.
+    /// The Redis that replicas share; there if spent proofs or revocations are.
     pub redis: Option<Redis>,
     /// What the API is told.
     pub upstream: Upstream,
@@ -131,6 +132,9 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
     if let Some(listener) = &mut listeners.admin {
         listener.certificate_optional = bearers;
     }
+    let held = (written.redis.is_some(), journal.is_some());
+    let nonces = &written.proofs.nonce_key_files;
+    let shared = shared::settle(written.revocations.shared, held, nonces, of_revocations, findings);
     let redis = redis::settle(written.redis, &written.proofs, &written.limits, node, findings);
     upstream::check(&written.upstream.identity_headers, node.key("upstream").key("identity_headers"), findings);
     let in_flight = written.limits.in_flight;
@@ -153,7 +157,7 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
         log: written.log,
         metadata: written.metadata,
         admin,
-        revocations: Revocations { journal },
+        revocations: Revocations { journal, shared },
         naming: Naming::default(),
     }
 }

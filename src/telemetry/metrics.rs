@@ -1,5 +1,7 @@
 //! Counters and gauges, in OpenTelemetry's names; `/metrics` prints them in Prometheus' text format.
 
+mod fleet;
+
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -24,6 +26,7 @@ pub struct Metrics {
     loads: Counter<u64>,
     spent: Gauge<u64>,
     revocations: Revocations,
+    fleet: fleet::Fleet,
     introspections: Introspections,
     spent_shared: Gauge<u64>,
     spent_locally: Gauge<u64>,
@@ -118,6 +121,8 @@ pub enum Loaded {
     Credentials,
     /// What the `Authorization` headers of transmitters must be.
     Authorizations,
+    /// The keys with which replicas tell each other of revocations.
+    FleetKeys,
 }
 
 impl Loaded {
@@ -132,6 +137,7 @@ impl Loaded {
             Self::Bearers => "admin_bearers",
             Self::Credentials => "introspection_credentials",
             Self::Authorizations => "transmitter_authorizations",
+            Self::FleetKeys => "fleet_keys",
         }
     }
 }
@@ -238,6 +244,7 @@ impl Metrics {
                 .with_description("Times that the shared memory may have forgotten spent proofs, or began")
                 .build(),
             revocations: Revocations::new(&meter),
+            fleet: fleet::Fleet::new(&meter),
             introspections: Introspections::new(&meter),
             registry,
             _provider: provider,
@@ -292,9 +299,10 @@ impl Metrics {
         self.revocations.events.add(1, &labels);
     }
 
-    /// A revocation bites from now on: so many seconds after it was asked, and after the harm was reported.
-    pub fn revoked(&self, after_asked: f64, after_reported: f64) {
-        self.revocations.propagation.record(after_asked, &[]);
+    /// A revocation bites from now on: so many seconds after it was asked, `local`ly or elsewhere in the `fleet`, and after the harm was
+    /// reported.
+    pub fn revoked(&self, origin: &'static str, after_asked: f64, after_reported: f64) {
+        self.revocations.propagation.record(after_asked, &[KeyValue::new("origin", origin)]);
         self.revocations.time_to_revoke.record(after_reported, &[]);
     }
 

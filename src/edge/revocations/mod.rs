@@ -7,6 +7,7 @@ pub mod book;
 pub mod crl;
 pub mod entry;
 pub mod events;
+pub mod fleet;
 pub mod journal;
 pub mod list;
 pub mod refused;
@@ -23,6 +24,7 @@ use crate::edge::clock;
 use crate::telemetry::metrics::Metrics;
 use book::{Applied, Book, Standing};
 use entry::{Cancel, Entry, Record};
+use fleet::Outbox;
 use journal::Journal;
 use journal::store::{Loaded, NotStored, Store, Stored, Unopened, Work};
 use list::RevocationList;
@@ -44,7 +46,7 @@ pub struct Revocations {
 struct Taking {
     book: Book,
     /// Who sends on what was asked here.
-    publisher: OnceLock<mpsc::UnboundedSender<Arc<Record>>>,
+    publisher: OnceLock<Arc<Outbox>>,
 }
 
 /// An entry and how it stands.
@@ -105,8 +107,14 @@ impl Revocations {
     }
 
     /// From now on this one is told of all that was asked here; once. Entries are told of when they bite, cancels when they are stored.
-    pub fn publish_to(&self, publisher: mpsc::UnboundedSender<Arc<Record>>) -> bool {
+    pub fn publish_to(&self, publisher: Arc<Outbox>) -> bool {
         self.taking.publisher.set(publisher).is_ok()
+    }
+
+    /// Who sends on what is asked here, if somebody does.
+    #[must_use]
+    pub fn publisher(&self) -> Option<&Outbox> {
+        self.taking.publisher.get().map(Arc::as_ref)
     }
 
     /// Takes entries that were asked here: they bite, and are stored. What became of each, and whether they are all stored; those that
@@ -249,10 +257,8 @@ impl Revocations {
 impl Taking {
     fn take(&self, record: Record, now: i64) -> Applied {
         let applied = self.book.apply(&record, now);
-        if let (Some(publisher), Applied::New | Applied::Cancelled) = (self.publisher.get(), applied)
-            && publisher.send(Arc::new(record)).is_err()
-        {
-            tracing::debug!("nobody sends revocations on");
+        if let (Some(publisher), Applied::New | Applied::Cancelled) = (self.publisher.get(), applied) {
+            publisher.send(Arc::new(record));
         }
         applied
     }
