@@ -82,7 +82,7 @@ impl Keeper {
         let mut keeper = Self {
             keys: feeds.remembered().into_iter().collect(),
             known: known::memories(config.limits.cache_mebibytes),
-            revocations: Arc::new(RevocationList::new(fleet.demanded(&config))),
+            revocations: Arc::new(fleet.list(&config)),
             trust: Trust::default(),
             nonces: material::nonce_keys(&[]).map_err(one)?,
             bundle: None,

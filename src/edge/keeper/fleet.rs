@@ -10,7 +10,7 @@ use crate::config::{Config, OnStale};
 use crate::edge::files::{self, whole};
 use crate::edge::material::NONCE_KEY_BYTES;
 use crate::edge::revocations::fleet::mac::{FleetKeys, Keys};
-use crate::edge::revocations::list::Source;
+use crate::edge::revocations::list::{RevocationList, Source};
 use crate::problem::Problem;
 
 /// What the fleet's own room is handed.
@@ -29,10 +29,14 @@ impl Default for FleetSupplies {
 }
 
 impl FleetSupplies {
-    /// The source that the list depends on, if the operator wants that.
-    pub(super) fn demanded(&self, config: &Config) -> Option<Arc<Source>> {
-        let shared = config.revocations.shared.as_ref()?;
-        (shared.on_stale == OnStale::Deny).then(|| Arc::clone(&self.heard))
+    /// The list, which depends on hearing of the fleet or is told of it, as the operator wants.
+    pub(super) fn list(&self, config: &Config) -> RevocationList {
+        let source = || [Arc::clone(&self.heard)];
+        match config.revocations.shared.as_ref().map(|shared| shared.on_stale) {
+            None => RevocationList::new([]),
+            Some(OnStale::Deny) => RevocationList::new(source()),
+            Some(OnStale::Serve) => RevocationList::new([]).telling_of(source()),
+        }
     }
 }
 

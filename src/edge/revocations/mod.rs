@@ -13,6 +13,7 @@ pub mod list;
 pub mod refused;
 pub mod when;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -69,12 +70,15 @@ impl Revocations {
         let store = file.map_or_else(Store::in_memory, Store::at)?;
         let book = Book::new(list, metrics);
         let (now, shown) = (clock::millis(), file.unwrap_or(Path::new("(in memory)")));
+        let mut ended = BTreeSet::new();
         let entries = store.all(shown, |loaded| {
             // Whatever was taken before is taken again; what has ended meanwhile is not.
             match loaded {
-                Loaded::Entry(entry, bit) => book.restore(&Record::Entry(entry), bit, now),
-                Loaded::Cancel(cancel) => book.restore(&Record::Cancel(cancel), false, now),
-            };
+                Loaded::Entry(entry, _) if entry.has_ended(now) => drop(ended.insert(entry.id)),
+                Loaded::Cancel(cancel) if ended.contains(&cancel.entry) => {}
+                Loaded::Entry(entry, bit) => drop(book.restore(&Record::Entry(entry), bit, now)),
+                Loaded::Cancel(cancel) => drop(book.restore(&Record::Cancel(cancel), false, now)),
+            }
         })?;
         let (in_force, millis) = (book.len(), u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         match file {
@@ -89,6 +93,9 @@ impl Revocations {
             takes.take(Record::Cancel(cancel.clone()), clock::millis());
         };
         let journal = Journal::start(store, cancelled).map_err(|error| Unopened::unstarted(shown, &error))?;
+        if !ended.is_empty() {
+            journal.note(Work::Forget(ended.into_iter().collect()));
+        }
         let (refused, first_refusals) = Refused::way();
         let first_refusals = Mutex::new(Some(first_refusals));
         Ok(Self { taking, journal, file: file.map(Path::to_owned), refused, first_refusals })

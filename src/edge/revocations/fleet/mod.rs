@@ -160,3 +160,6 @@ impl Revocations {
         Ok((page, next))
     }
 }
+
+#[cfg(test)]
+mod tests;
