@@ -7,6 +7,9 @@
     reason = "tests"
 )]
 
+#[path = "cli/fleet.rs"]
+mod fleet;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;

@@ -62,10 +62,20 @@ async fn a_redis_that_dies_and_comes_back_empty_is_told_everything_again() {
         assert_eq!(replica.judges(&named("taken-back")).await.slug, "allowed", "and what was taken back too");
         assert!(replica.metric("keybound_revocations_catch_ups_total", &[("reason", "epoch")]) > 0.9);
     }
-    // Once more, and the new one comes together with Redis: it waits until those who know have told.
+    // Once more, and the new one is there before those who know: it waits until they may have told.
+    let signal = |signal: fn() -> Signal| {
+        for replica in [&one, &two] {
+            replica.desk.lab.keybound().signal(signal());
+        }
+    };
+    signal(|| Signal::Stop);
     redis.kill();
     redis.start_again();
-    one_that_comes_new_refuses("empty-newer", &plan, &["before", "away-1", "away-2"]).await;
+    let they_wake = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        signal(|| Signal::Continue);
+    };
+    tokio::join!(one_that_comes_new_refuses("empty-newer", &plan, &["before", "away-1", "away-2"]), they_wake);
 }
 
 #[tokio::test]
@@ -166,4 +176,15 @@ async fn news_that_were_dropped_before_they_were_read_are_found() {
     tokio::time::sleep(Duration::from_millis(10)).await;
     one.revoke("after");
     two.refuses("after").await;
+}
+
+#[tokio::test]
+async fn a_redis_that_may_forget_is_not_listened_to() {
+    let redis = Redis::start("forgetful-redis", &["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
+    let replica = Replica::started("forgetful", &plan(&at(&redis), ""));
+    replica.stands("NOT HEARD yet (127.0.0.1:");
+    replica.stands("it evicts (allkeys-lru): set maxmemory-policy noeviction");
+    assert!(!replica.desk.lab.is_ready());
+    redis.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    replica.desk.lab.wait_until_ready();
 }
