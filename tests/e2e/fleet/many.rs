@@ -1,5 +1,6 @@
-//! How soon two hundred revocations bite at both replicas, while both are under load.
+//! How soon two hundred revocations bite at both replicas while both are under load, and a storm of them in which Redis dies.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -7,8 +8,9 @@ use std::time::{Duration, Instant};
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use super::{at, fleet, named, plan};
+use super::{NOTICED, at, fleet, named, plan};
 use crate::lab::redis::Redis;
+use crate::lab::until;
 use crate::requests::{ISSUER, mtls};
 use crate::revocation::BEARER;
 use crate::send::Direct;
@@ -90,4 +92,57 @@ async fn two_hundred_revocations_reach_both_replicas_under_load() {
         let received = replica.metric("keybound_revocation_propagation_seconds_count", &[("origin", "fleet")]);
         assert!((received - 100.0).abs() < 0.1, "{received}");
     }
+}
+
+/// Asks one replica again and again until it is told to stop; the ids of what was answered to be in force.
+async fn storm(url: String, caller: usize, stop: Arc<AtomicBool>) -> Vec<String> {
+    let (client, mut answered) = (Client::builder().no_proxy().build().unwrap(), Vec::new());
+    for number in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let target = json!({ "kind": "token", "issuer": ISSUER, "jti": format!("storm-{caller}-{number}") });
+        let body = json!({ "target": target, "reason": "an exercise" }).to_string();
+        let answer = client.post(&url).bearer_auth(BEARER).body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 201, "in force and stored, whatever becomes of Redis");
+        let told: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        answered.push(told["entry"]["id"].as_str().unwrap().to_owned());
+    }
+    answered
+}
+
+#[tokio::test]
+async fn a_redis_that_dies_in_a_storm_and_comes_back_empty_loses_nothing_that_was_answered() {
+    let redis = Redis::start("storm-redis", &[]);
+    let replicas: [_; 2] = fleet("storm", &plan(&at(&redis), ""));
+    let stop = Arc::new(AtomicBool::new(false));
+    let callers = (0..8).map(|caller| {
+        let url = format!("http://127.0.0.1:{}/v1/revocations", replicas[caller % 2].desk.port);
+        tokio::spawn(storm(url, caller, Arc::clone(&stop)))
+    });
+    let callers: Vec<_> = callers.collect();
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        redis.kill();
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        redis.start_again();
+    }
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut answered = BTreeSet::new();
+    for caller in callers {
+        answered.extend(caller.await.unwrap());
+    }
+    assert!(answered.len() > 50, "{} were answered", answered.len());
+    let begun = Instant::now();
+    for replica in &replicas {
+        until("it has all of them", NOTICED, || {
+            let listed = String::from_utf8(replica.desk.revoke(&["list"]).stdout).unwrap();
+            let told = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let in_force = told.filter(|told| told["state"] == "in_force");
+            let in_force: BTreeSet<_> = in_force.map(|told| told["entry"]["id"].as_str().unwrap().to_owned()).collect();
+            (in_force == answered).then_some(())
+        });
+    }
+    eprintln!("{} were answered, and are in force at both replicas {:?} after", answered.len(), begun.elapsed());
 }
