@@ -27,6 +27,10 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How long who knows nothing does not trust an epoch that has just begun: those who know something need so long to notice that it
 /// did (a wait and the longest pause), and to tell it again.
 const SETTLES: i64 = 4;
+/// Replicas' clocks may differ by so many seconds: an epoch began by the clock of one of them.
+const CLOCKS: i64 = 2;
+/// Between two walks in haste because something was lacking: where two replicas cannot read each other, something always is.
+const HASTE: Duration = Duration::from_secs(60);
 /// Records that are told at once.
 const TOGETHER: usize = 128;
 /// Between two tries to tell what Redis does not take.
@@ -60,6 +64,8 @@ struct Telling {
     place: Place,
     /// Whether it is to be done at once, because much may be lacking.
     in_haste: bool,
+    /// When something was lacking that nobody had expected to be.
+    lacked: Option<Instant>,
 }
 
 /// What was asked here and is to be told.
@@ -73,19 +79,11 @@ enum Broken {
     Unusable(Unusable),
     /// Something may be lost.
     Forgot,
-    /// The journal cannot be read.
-    Unreadable(String),
 }
 
 impl From<Unusable> for Broken {
     fn from(why: Unusable) -> Self {
         Self::Unusable(why)
-    }
-}
-
-impl From<NotStored> for Broken {
-    fn from(NotStored(why): NotStored) -> Self {
-        Self::Unreadable(why)
     }
 }
 
@@ -162,7 +160,7 @@ impl Heard {
             gap = news.has_gap;
             // Those who know what was before this epoch need not have told it yet.
             let settles = !has_caught_up
-                && asked_at < node.epoch.since.saturating_add(SETTLES)
+                && asked_at < node.epoch.since.saturating_add(SETTLES).saturating_add(CLOCKS)
                 && first_seen.elapsed() < Duration::from_secs(SETTLES.unsigned_abs());
             if !gap && !news.is_full && !settles {
                 fleet.outbox.standing.heard(asked_at);
@@ -233,9 +231,17 @@ impl Telling {
     async fn compare(&mut self, fleet: &Fleet, node: &Node) -> Ended {
         loop {
             if fleet.outbox.must_tell_all() {
-                *self = Self { place: Place::Start, in_haste: true };
+                (self.place, self.in_haste) = (Place::Start, true);
             }
-            let (held, next) = fleet.revocations.held(self.place.clone(), PAGE).await?;
+            let (held, next) = match fleet.revocations.held(self.place.clone(), PAGE).await {
+                Ok(held) => held,
+                Err(NotStored(why)) => {
+                    // Whoever cannot read what it holds goes on hearing the others.
+                    tracing::debug!(why, "what is held cannot be compared with what Redis has");
+                    tokio::time::sleep(LOOK).await;
+                    continue;
+                }
+            };
             let places: Vec<_> = held.iter().map(super::sealed::place_of).collect();
             let found = node.at(&places).await?;
             let keys = fleet.outbox.keys.load_full();
@@ -247,6 +253,11 @@ impl Telling {
                     break;
                 }
                 fleet.outbox.told.notify_waiters();
+            }
+            if !lacking.is_empty() && !self.in_haste && self.lacked.is_none_or(|last| last.elapsed() > HASTE) {
+                // Where one is missing, more may be.
+                self.lacked = Some(Instant::now());
+                fleet.outbox.tell_all();
             }
             self.in_haste &= next.is_some();
             self.place = next.unwrap_or_default();
@@ -297,7 +308,6 @@ impl Broken {
         match self {
             Self::Unusable(why) => why.to_string(),
             Self::Forgot => "it may have lost something, and is looked at again".to_owned(),
-            Self::Unreadable(why) => why.clone(),
         }
     }
 }

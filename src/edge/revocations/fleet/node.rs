@@ -296,7 +296,8 @@ async fn clear(connection: &MultiplexedConnection, names: &Names) -> Result<(), 
         if found != "none" && found != kind {
             tracing::warn!(name, found, "something else stood where revocations are kept, and is removed");
             let mut commands = Pipeline::with_capacity(1);
-            commands.cmd("DEL").arg(name);
+            // With it goes the epoch, so that everybody notices.
+            commands.cmd("DEL").arg(name).arg(&names.epoch);
             sent(connection, &commands, 1, LOOK).await?;
         }
     }
