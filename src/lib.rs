@@ -32,7 +32,7 @@
 //!    the proof be spent. The gate has it done in `edge/introspection/desk.rs`, `edge/status_lists/desk.rs` and `edge/spent/memory.rs`, or in
 //!    `edge/spent/redis/mod.rs` for a whole fleet, and hands the answer back.
 //!    `edge/revocations` fills the list that `decision/revocation` looks in, from what was asked at the admin listener and is in its journal,
-//!    and from what transmitters push, which `decision/security_event` reads.
+//!    from what transmitters push, which `decision/security_event` reads, and from what other replicas were told (`edge/revocations/fleet`).
 //!    `edge/known.rs` remembers tokens whose signature was verified and certificates that were read: facts, never a verdict.
 //! 5. `decision/policy/mod.rs` asks Cedar, but only about the policies that `decision/policy/index.rs` finds: guardrails first, then
 //!    scopes, then the policies.

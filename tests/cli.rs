@@ -9,6 +9,8 @@
 
 #[path = "cli/drill.rs"]
 mod drill;
+#[path = "cli/fleet.rs"]
+mod fleet;
 
 use std::fs;
 use std::net::TcpListener;

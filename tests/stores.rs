@@ -1,4 +1,5 @@
-//! The stores of spent proofs: one suite of behaviours, stamped over each, and what a shared one does when it goes away or forgets.
+//! The stores of spent proofs: one suite of behaviours, stamped over each, and what a shared one does when it goes away or forgets; and
+//! the revocations that replicas share.
 //!
 //! A real Redis on loopback (`make tools` installs it), and no Envoy: what a whole fleet does is in `e2e`.
 #![allow(
@@ -17,6 +18,8 @@
 
 #[path = "stores/bench.rs"]
 mod bench;
+#[path = "stores/fleet.rs"]
+mod fleet;
 #[path = "stores/forgets.rs"]
 mod forgets;
 #[path = "stores/goes_away.rs"]

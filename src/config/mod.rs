@@ -17,6 +17,7 @@ mod raw;
 mod redis;
 mod reference;
 mod sections;
+mod shared;
 mod status_list;
 #[cfg(test)]
 mod tests;
@@ -36,8 +37,8 @@ pub use self::listeners::{CheckListener, EventsListener, ListenAddress, Listener
 pub use self::redis::{Layout, Redis, RedisAddress, RedisTls};
 pub use self::reference::reference;
 pub use self::sections::{
-    Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, OnUnavailable, Permission, Profile, Revocations,
-    Spent, Store, Tls, Upstream,
+    Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, OnStale, OnUnavailable, Permission, Profile,
+    Revocations, SharedRevocations, Spent, Store, Tls, Upstream,
 };
 pub use self::status_list::{SignerKeys, StatusLists};
 pub use self::transmitters::{Poll, Transmitter, keys_name};
@@ -67,7 +68,7 @@ pub struct Config {
     pub certificate: Certificate,
     /// What proofs must look like, and how they are remembered.
     pub proofs: Proofs,
-    /// The Redis that replicas share; there if spent proofs are remembered in it.
+    /// The Redis that replicas share; there if spent proofs or revocations are.
     pub redis: Option<Redis>,
     /// What the API is told.
     pub upstream: Upstream,
@@ -133,6 +134,9 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
     if let Some(listener) = &mut listeners.admin {
         listener.certificate_optional = bearers;
     }
+    let held = (written.redis.is_some(), journal.is_some());
+    let nonces = &written.proofs.nonce_key_files;
+    let shared = shared::settle(written.revocations.shared, held, nonces, of_revocations, findings);
     let redis = redis::settle(written.redis, &written.proofs, &written.limits, node, findings);
     upstream::check(&written.upstream.identity_headers, node.key("upstream").key("identity_headers"), findings);
     let in_flight = written.limits.in_flight;
@@ -156,7 +160,7 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
         log: written.log,
         metadata: written.metadata,
         admin,
-        revocations: Revocations { journal },
+        revocations: Revocations { journal, shared },
         naming: Naming::default(),
     }
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::introspection;
 use super::redis::Written as Redis;
 use super::sections::{Bundle, Jwks, Limits, Log, Metadata, Permission, Profile, Spent, Tls, Upstream};
+use super::shared::Written as Shared;
 use super::status_list;
 use crate::decision::jose::algorithm::Algorithm;
 pub(super) use certificate::{Certificate, ChainVerifiedBy, CrlDepth, Crls, Source, Unanswered, Xfcc};
@@ -247,6 +248,9 @@ pub(super) struct Revocations {
     pub journal: Option<PathBuf>,
     /// Whose security events are taken at `listeners.events`, and what they may revoke: 32 at most.
     pub transmitters: Vec<Transmitter>,
+    /// Whether replicas tell each other, through the Redis of the section `redis`, what was revoked at one of them; each process on its
+    /// own if absent. What it takes is told in `docs/fleet.md`.
+    pub shared: Option<Shared>,
 }
 
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]

@@ -129,7 +129,7 @@ impl RedisAddress {
     }
 }
 
-/// `root` is the whole file: the section `redis`, and what goes with it in `proofs` and `limits`.
+/// `root` is the whole file: the section `redis`, and what goes with it in `proofs`, `revocations` and `limits`.
 pub(super) fn settle(
     written: Option<Written>,
     proofs: &raw::Proofs,
@@ -139,11 +139,11 @@ pub(super) fn settle(
 ) -> Option<Redis> {
     check_proofs(written.is_some(), proofs, root.key("proofs"), findings);
     let (written, node) = (written?, root.key("redis"));
-    if proofs.spent.store == Store::Memory {
+    if proofs.spent.store == Store::Memory && root.key("revocations").present("shared").is_none() {
         findings.warning(
             node.at,
             "nothing is kept in this Redis",
-            "write `proofs.spent.store: redis`, or remove `redis`",
+            "write `proofs.spent.store: redis` or `revocations.shared`, or remove `redis`",
         );
     }
     check_layout(&written, node, findings);

@@ -291,6 +291,30 @@ pub enum Permission {
 pub struct Revocations {
     /// The file that keeps what was revoked; if absent, it is forgotten when the process ends.
     pub journal: Option<PathBuf>,
+    /// How replicas tell each other of it, if they do.
+    pub shared: Option<SharedRevocations>,
+}
+
+/// How replicas tell each other what was revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedRevocations {
+    /// Files with the fleet's keys: the first signs, all verify; at least one.
+    pub key_files: Vec<PathBuf>,
+    /// For how long nothing may be heard of the others.
+    pub stale_after_seconds: i64,
+    /// What becomes of requests then.
+    pub on_stale: OnStale,
+}
+
+/// What becomes of requests with a token while it cannot be known whether other replicas revoked something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnStale {
+    /// they are denied with 503 (`fault_revocations_stale`)
+    #[default]
+    Deny,
+    /// they are judged by what is known here; health, metrics and every such decision say so
+    Serve,
 }
 
 fn two() -> u64 {

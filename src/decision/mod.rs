@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 pub use asking::Asking;
 pub use standing::Looking;
-pub use verdict::{Decision, Findings, Identity, Refusal, Remembered, Verdict};
+pub use verdict::{Decision, Findings, Heard, Identity, Refusal, Remembered, Verdict};
 
 use asking::Ahead;
 use binding::{Bound, BoundSender, Occasion, ProofAhead, ProvenSender, Sender, Spend, Spending};
@@ -171,6 +171,7 @@ impl<'w> Walk<'w> {
             },
         };
         let list = self.snapshot.revocations.as_ref();
+        self.findings.revocations = if list.is_behind(self.now) { Heard::Stale } else { Heard::AsConfigured };
         let token = match revocation::check(token, credential.token_hash(), certificate.as_ref(), list, self.now) {
             Ok(live) => live,
             Err(revoked) => return self.revoked(revoked),

@@ -65,6 +65,16 @@ pub enum Remembered {
     Locally,
 }
 
+/// Whether what is revoked elsewhere is known here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Heard {
+    /// As far as the operator wants to depend on it.
+    #[default]
+    AsConfigured,
+    /// It may not be, and the operator lets requests pass all the same.
+    Stale,
+}
+
 /// What was learned on the way, for the record; nothing decides by it.
 #[derive(Default)]
 pub struct Findings {
@@ -92,6 +102,8 @@ pub struct Findings {
     pub stray_proof: bool,
     /// Where the proof is remembered, if it had to be spent.
     pub remembered: Remembered,
+    /// Whether all that is revoked was known, as far as can be said.
+    pub revocations: Heard,
     /// Whether the operation is public: what takes no credential is sent none.
     pub public: bool,
     /// Whether the API is in observe mode.

@@ -1,8 +1,9 @@
 //! Whether this process should be asked: the truth, told over gRPC health and to probes.
 //!
 //! Ready: a bundle is loaded, each issuer's keys were tried once (and are here, where `required`), the memory of spent proofs has been
-//! found and its watermark has passed, and the process is not draining. One dead identity provider does not take the others' tenants
-//! down, and neither does a shared memory that goes away later: whoever shows a certificate is served without it.
+//! found and its watermark has passed, what other replicas have revoked was read (if nothing passes without it), and the process is
+//! not draining. One dead identity provider does not take the others' tenants down, and neither does a shared memory that goes away
+//! later: whoever shows a certificate is served without it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -62,6 +63,8 @@ pub enum NotReady {
     KeysMissing(Vec<String>),
     /// The shared memory of spent proofs has not been found, and perhaps why.
     SpentUnseen(Option<String>),
+    /// What other replicas have revoked has not been read for once, and perhaps why.
+    RevocationsUnread(Option<String>),
     /// Proofs made before the start could still be replayed, for so many seconds.
     WatermarkAhead(i64),
 }
@@ -76,7 +79,8 @@ impl NotReady {
             | Self::BundleMissing
             | Self::KeysUntried(_)
             | Self::KeysMissing(_)
-            | Self::SpentUnseen(_) => None,
+            | Self::SpentUnseen(_)
+            | Self::RevocationsUnread(_) => None,
         }
     }
 
@@ -97,6 +101,10 @@ impl core::fmt::Display for NotReady {
             Self::KeysMissing(issuers) => write!(f, "keys of required issuers are missing: {}", issuers.join(", ")),
             Self::SpentUnseen(None) => f.write_str("the memory of spent proofs has not been looked at yet"),
             Self::SpentUnseen(Some(why)) => write!(f, "the memory of spent proofs cannot be used: {why}"),
+            Self::RevocationsUnread(None) => f.write_str("what other replicas have revoked has not been read yet"),
+            Self::RevocationsUnread(Some(why)) => {
+                write!(f, "what other replicas have revoked cannot be read: {why}")
+            }
             Self::WatermarkAhead(_) => f.write_str("proofs made before the start could still be replayed"),
         }
     }
@@ -146,6 +154,9 @@ impl Health {
         }
         if !self.begun.load(Ordering::Acquire) {
             self.remembers()?;
+            if let Some(why) = self.revocations.publisher().and_then(|fleet| fleet.standing().not_begun()) {
+                return Err(NotReady::RevocationsUnread(why));
+            }
             self.begun.store(true, Ordering::Release);
         }
         Ok(())
@@ -165,7 +176,10 @@ impl Health {
 
     /// What is said beside readiness.
     fn remarks(&self) -> String {
-        let revocations = self.revocations.status();
+        let mut revocations = self.revocations.status();
+        if let Some(fleet) = self.revocations.publisher() {
+            revocations = format!("{revocations}\n{}", fleet.standing().line());
+        }
         let Some(shared) = &self.spent.shared else { return format!("{revocations}\n") };
         let why = shared.why().map(|why| format!(" ({why})")).unwrap_or_default();
         format!("{revocations}\nspent proofs: {}{why}\n", shared.state().name())
@@ -217,6 +231,10 @@ async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
 
 async fn metrics(State(health): State<Arc<Health>>) -> ([(header::HeaderName, &'static str); 1], String) {
     health.metrics.spent_entries(health.spent.memory.entries());
+    if let Some(fleet) = health.revocations.publisher() {
+        let heard = fleet.standing().now();
+        health.metrics.unheard(heard.seconds, heard.is_stale);
+    }
     for kind in Kind::ALL {
         health.metrics.revocations(kind.name(), health.revocations.book().count(kind));
     }

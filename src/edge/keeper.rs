@@ -6,11 +6,13 @@
 mod admin;
 mod bundles;
 mod doors;
+mod fleet;
 mod told;
 mod transmitters;
 mod trust;
 
 pub use admin::ADMIN;
+pub use fleet::FleetSupplies;
 pub use told::tell_warning;
 pub use transmitters::EVENTS;
 
@@ -58,6 +60,7 @@ pub struct Keeper {
     doors: BTreeMap<String, Arc<Door>>,
     bearers: Bearers,
     transmitters: Arc<ArcSwap<Transmitters>>,
+    fleet: FleetSupplies,
     taken: Vec<Taken>,
     warnings: Vec<Problem>,
     feeds: Option<Feeds>,
@@ -77,11 +80,12 @@ impl Keeper {
     pub fn start(config: Arc<Config>) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let one = |problem| vec![problem];
         let mut feeds = Feeds::open(&config).map_err(one)?;
+        let fleet = FleetSupplies::default();
         let mut keeper = Self {
             keys: feeds.remembered().into_iter().collect(),
             known: known::memories(config.limits.cache_mebibytes),
             status_lists: Arc::new(Shelf::new(&config)),
-            revocations: Arc::new(RevocationList::new([])),
+            revocations: Arc::new(fleet.list(&config)),
             trust: Trust::default(),
             nonces: material::nonce_keys(&[]).map_err(one)?,
             bundle: None,
@@ -89,6 +93,7 @@ impl Keeper {
             doors: BTreeMap::new(),
             bearers: Bearers::default(),
             transmitters: Arc::default(),
+            fleet,
             taken: Vec::new(),
             warnings: material::cache_warning(&config).into_iter().collect(),
             feeds: Some(feeds),
@@ -366,7 +371,7 @@ fn joined<'f>(files: impl IntoIterator<Item = Option<&'f [u8]>>) -> Vec<u8> {
 type Kind = (&'static str, Loaded, fn(&mut Keeper) -> Look);
 
 /// Each kind of file beside the bundle: its name, what its loads are counted as, and how it is looked at.
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     ("keys", Loaded::Keys, Keeper::look_at_keys),
     ("transmitter keys", Loaded::Keys, Keeper::look_at_transmitter_keys),
     ("transmitter authorizations", Loaded::Authorizations, Keeper::look_at_authorizations),
@@ -375,6 +380,7 @@ const KINDS: [Kind; 8] = [
     ("nonce keys", Loaded::Nonces, Keeper::look_at_nonces),
     ("listener tls", Loaded::Tls, Keeper::look_at_doors),
     ("admin bearers", Loaded::Bearers, Keeper::look_at_bearers),
+    ("fleet keys", Loaded::FleetKeys, Keeper::look_at_fleet_keys),
 ];
 
 /// Problems of files at the places in the operator's file that name them.

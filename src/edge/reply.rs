@@ -272,6 +272,7 @@ fn metadata(message: &mut Writer<'_>, record: &DecisionRecord<'_>) {
         ("proof", record.proof()),
         ("revocation", revocation.as_deref()),
         ("spent", record.spent()),
+        ("revocations", record.revocations()),
         ("would_be", record.would_be().map(Denial::slug)),
         ("reason", record.policies().first().map(|policy| policy.reason.as_str())),
     ];

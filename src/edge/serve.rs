@@ -13,10 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::future::select_all;
+use futures_util::FutureExt as _;
+use futures_util::future::{LocalBoxFuture, select_all};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tonic::service::Routes;
+use tonic_health::server::HealthReporter;
 
 use crate::config::{self, Config, Limits, ListenAddress};
 use crate::decision::snapshot::Snapshot;
@@ -25,6 +27,7 @@ use crate::edge::health::{self, Health};
 use crate::edge::introspection::Callers;
 use crate::edge::jwks::Feeds;
 use crate::edge::keeper::Keeper;
+use crate::edge::revocations::fleet::Fleet;
 use crate::edge::revocations::journal::store::Unopened;
 use crate::edge::revocations::{Revocations, crl};
 use crate::edge::service::Services;
@@ -114,14 +117,11 @@ async fn run(
     let feeds = keeper.take_feeds().ok_or(Ended::Task("the keys' feeds"))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(keeper.snapshot()));
     let (asked, clerks) = asking::start(&config, callers, (&keeper, &feeds), &snapshot, &metrics)?;
-    let (memory, store) = remember(&config, &metrics).await?;
-    let spent = health::Spent { memory: Arc::clone(&memory), shared: store.as_ref().map(|store| store.standing()) };
-    let partners = Partners { refused: revocations.refused(), ..asked.partners(memory) };
+    let fleet = Fleet::join(&config, keeper.fleet(), revocations, &metrics);
+    let (spent, store) = remember(&config, &metrics).await?;
+    let partners = Partners { refused: revocations.refused(), ..asked.partners(Arc::clone(&spent.memory)) };
     let (gate, health) = judge(&config, &snapshot, &feeds, partners, spent, revocations, &metrics);
-    let (reporter, grpc_health) = tonic_health::server::health_reporter();
-    // tonic-health says SERVING of itself before anybody knows.
-    reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
-    let grpc_health = Routes::new(grpc_health);
+    let (reporter, grpc_health) = grpc_health().await;
     let listeners = bind(&config).await?;
     let Beside { probes, public, admin } = beside(&config, &keeper, revocations).await?;
     let events = events::EventsListener::bind(&config, (&keeper, &feeds), revocations, &metrics).await?;
@@ -130,30 +130,33 @@ async fn run(
     let (senders, workers) = workers(&config, &stopped, store.as_ref(), |listener, turns, link| {
         let gate = link.map_or(Arc::clone(&gate), |link| Arc::new(gate.spending_by(Spent::Redis(Arc::clone(link)))));
         let (in_flight, turns) = (Arc::clone(&in_flight), Arc::clone(turns));
-        let beside = others(&grpc_health, listener.reflection);
-        Services::new(gate, &listener.name, in_flight, turns, beside)
+        Services::new(gate, &listener.name, in_flight, turns, others(&grpc_health, listener.reflection))
     })?;
     let others = [("probes", probes.as_ref()), ("public", public.as_ref()), admin.named(), events.named()];
-    let listening = addresses(&config, &listeners, &doors, others);
-    tell_start(file, keeper.revision(), workers.len(), &listening);
+    tell_start(file, keeper.revision(), workers.len(), &addresses(&config, &listeners, &doors, others));
 
-    let accepts = accept(&config, listeners, doors, senders);
     let reload = Arc::new(Notify::new());
     let (sender, news) = mpsc::channel(KEY_NEWS);
     let (mut workers, client) = (select_all(workers), feeds.client());
+    let lists = crl::follow(config.certificate.crls.as_ref(), &client, sender.clone(), Arc::clone(&metrics));
+    let for_ever = [
+        for_ever("a listener", accept(&config, listeners, doors, senders).map(drop)),
+        for_ever("the revocation lists' feed", lists),
+        for_ever("the keys' feeds", feeds.follow(sender, Arc::clone(&metrics))),
+        for_ever("the keeper of the snapshot", keeper.keep(Arc::clone(&snapshot), metrics, Arc::clone(&reload), news)),
+        for_ever("introspection", clerks.introspection.serve()),
+        for_ever("who fetches status lists", clerks.status_lists.serve()),
+        for_ever("health", health.report(reporter)),
+        for_ever("the probes listener", serve_plain("probes", probes, Arc::clone(&health).probes()).map(drop)),
+        for_ever("the public listener", serve_plain("public", public, public::routes(snapshot)).map(drop)),
+        for_ever("the admin listener", admin.serve()),
+        for_ever("the events listener", events.serve()),
+        for_ever("the book of revocations", revocations.follow()),
+        for_ever("the fleet's revocations", keep(fleet)),
+        for_ever("a worker", (&mut workers).map(drop)),
+    ];
     tokio::select! {
-        _ = accepts => Err(Ended::Task("a listener")),
-        () = crl::follow(config.certificate.crls.as_ref(), &client, sender.clone(), Arc::clone(&metrics)) => Err(Ended::Task("the revocation lists' feed")),
-        () = feeds.follow(sender, Arc::clone(&metrics)) => Err(Ended::Task("the keys' feeds")),
-        () = keeper.keep(Arc::clone(&snapshot), Arc::clone(&metrics), Arc::clone(&reload), news) => Err(Ended::Task("the keeper of the snapshot")),
-        ended = clerks.serve() => Err(Ended::Task(ended)),
-        () = health.report(reporter) => Err(Ended::Task("health")),
-        _ = serve_plain("probes", probes, Arc::clone(&health).probes()) => Err(Ended::Task("the probes listener")),
-        _ = serve_plain("public", public, public::routes(Arc::clone(&snapshot))) => Err(Ended::Task("the public listener")),
-        () = admin.serve() => Err(Ended::Task("the admin listener")),
-        () = events.serve() => Err(Ended::Task("the events listener")),
-        () = revocations.follow() => Err(Ended::Task("the book of revocations")),
-        _ = &mut workers => Err(Ended::Task("a worker")),
+        (ended, ..) = select_all(for_ever) => Err(ended),
         ended = reload_on_hangup(reload) => Err(ended),
         ended = until_told_to_end(&health, &config.limits) => ended,
     }?;
@@ -163,8 +166,28 @@ async fn run(
     Ok(())
 }
 
+async fn grpc_health() -> (HealthReporter, Routes) {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    // tonic-health says SERVING of itself before anybody knows.
+    reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+    (reporter, Routes::new(health))
+}
+
+/// What must go on as long as the process does; why the process ends when it does not.
+fn for_ever<'f>(name: &'static str, work: impl Future<Output = ()> + 'f) -> LocalBoxFuture<'f, Ended> {
+    work.map(move |()| Ended::Task(name)).boxed_local()
+}
+
+/// Follows the fleet, if there is one.
+async fn keep(fleet: Option<Fleet>) {
+    match fleet {
+        Some(fleet) => fleet.keep().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The process's own memory of spent proofs, and the one that replicas share, if they do.
-async fn remember(config: &Config, metrics: &Arc<Metrics>) -> Result<(Arc<Memory>, Option<Arc<Store>>), Refused> {
+async fn remember(config: &Config, metrics: &Arc<Metrics>) -> Result<(health::Spent, Option<Arc<Store>>), Refused> {
     let spent = &config.proofs.spent;
     let skew = config.proofs.rules.future_skew_seconds;
     let redis = config.redis.clone().filter(|_| spent.store == config::Store::Redis);
@@ -177,7 +200,8 @@ async fn remember(config: &Config, metrics: &Arc<Metrics>) -> Result<(Arc<Memory
     if let Some(store) = &store {
         store.first_look().await?;
     }
-    Ok((memory, store))
+    let shared = store.as_ref().map(|store| store.standing());
+    Ok((health::Spent { memory, shared }, store))
 }
 
 fn tell_start(file: &Path, revision: Option<&str>, workers: usize, listeners: &str) {

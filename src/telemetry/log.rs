@@ -71,6 +71,7 @@ pub fn decision(record: &DecisionRecord<'_>, allow_sample_percent: u8, draw: u8)
         unproven_client = unproven.map(|client| client.id.as_str()),
         proof = record.proof(),
         spent = record.spent(),
+        revocations = record.revocations(),
         policies = listed(record.policies().iter().map(|policy| policy.id.as_str())),
         reason = record.policies().first().map(|policy| policy.reason.as_str()),
         waived = listed(record.waived()),

@@ -1,5 +1,6 @@
 //! Counters and gauges, in OpenTelemetry's names; `/metrics` prints them in Prometheus' text format.
 
+mod fleet;
 mod status_lists;
 
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub struct Metrics {
     loads: Counter<u64>,
     spent: Gauge<u64>,
     revocations: Revocations,
+    fleet: fleet::Fleet,
     introspections: Introspections,
     status_lists: status_lists::StatusLists,
     spent_shared: Gauge<u64>,
@@ -128,6 +130,8 @@ pub enum Loaded {
     Credentials,
     /// What the `Authorization` headers of transmitters must be.
     Authorizations,
+    /// The keys with which replicas tell each other of revocations.
+    FleetKeys,
 }
 
 impl Loaded {
@@ -142,6 +146,7 @@ impl Loaded {
             Self::Bearers => "admin_bearers",
             Self::Credentials => "introspection_credentials",
             Self::Authorizations => "transmitter_authorizations",
+            Self::FleetKeys => "fleet_keys",
         }
     }
 }
@@ -248,6 +253,7 @@ impl Metrics {
                 .with_description("Times that the shared memory may have forgotten spent proofs, or began")
                 .build(),
             revocations: Revocations::new(&meter),
+            fleet: fleet::Fleet::new(&meter),
             introspections: Introspections::new(&meter),
             status_lists: status_lists::StatusLists::new(&meter),
             registry,
@@ -310,9 +316,10 @@ impl Metrics {
         self.revocations.events.add(1, &labels);
     }
 
-    /// A revocation bites from now on: so many seconds after it was asked, and after the harm was reported.
-    pub fn revoked(&self, after_asked: f64, after_reported: f64) {
-        self.revocations.propagation.record(after_asked, &[]);
+    /// A revocation bites from now on: so many seconds after it was asked, `local`ly or elsewhere in the `fleet`, and after the harm was
+    /// reported.
+    pub fn revoked(&self, origin: &'static str, after_asked: f64, after_reported: f64) {
+        self.revocations.propagation.record(after_asked, &[KeyValue::new("origin", origin)]);
         self.revocations.time_to_revoke.record(after_reported, &[]);
     }
 

@@ -7,7 +7,7 @@ use crate::decision::client::ClientId;
 use crate::decision::denial::Denial;
 use crate::decision::policy::DecidingPolicy;
 use crate::decision::revocation::EntryId;
-use crate::decision::{Decision, Remembered, Verdict};
+use crate::decision::{Decision, Heard, Remembered, Verdict};
 
 /// Names one decision: 128 random bits, in hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +171,12 @@ impl<'d> DecisionRecord<'d> {
     #[must_use]
     pub fn spent(&self) -> Option<&'static str> {
         (self.decision.findings.remembered == Remembered::Locally).then_some("local")
+    }
+
+    /// `stale` if revocations that are known elsewhere may not be known here.
+    #[must_use]
+    pub fn revocations(&self) -> Option<&'static str> {
+        (self.decision.findings.revocations == Heard::Stale).then_some("stale")
     }
 
     /// The bundle's revision.

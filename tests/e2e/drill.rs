@@ -23,9 +23,6 @@ use crate::send::Direct;
 use crate::support::issuers::AUDIENCE;
 use crate::support::{Encoding, Leaf, Request, base64url, pki, thumbprint};
 
-/// Whether replicas tell each other what is revoked.
-const SHARED: bool = false;
-
 const NONCE: &str = "nonce.example.com";
 const QUICK: [&str; 4] = ["--hold", "400ms", "--interval", "20ms"];
 
@@ -225,10 +222,9 @@ fn balancer(behind: [u16; 2]) -> u16 {
     port
 }
 
-#[tokio::test]
-async fn a_replica_that_is_not_told_is_found() {
-    let redis = SHARED.then(|| Redis::start("drill-redis", &[]));
-    let [one, two] = ["drill-told", "drill-untold"].map(|name| replica(name, redis.as_ref()));
+/// A drill at two replicas, each behind an Envoy, and at a balancer in front of both; the first is told.
+fn at_two_replicas(name: &str, redis: Option<&Redis>) -> (Option<i32>, String, Value) {
+    let [one, two] = ["one", "two"].map(|which| replica(&format!("drill-{name}-{which}"), redis));
     let (told, untold) = (one.lab.edge(), two.lab.edge());
     // A key of its own, and an API that asks for nonces.
     let own = KeyPair::generate().expect("a key");
@@ -250,11 +246,21 @@ async fn a_replica_that_is_not_told_is_found() {
     assert_eq!(record["revoked"]["taken_back"], json!(false), "{record}");
     assert_eq!(point(&record, NONCE)["verdict"], "held", "{said}");
     assert!(record["revoked"]["target"]["jti"].is_string(), "{record}");
-    if SHARED {
-        let verdicts = ["untold", "both"].map(|name| point(&record, name)["verdict"].clone());
-        assert_eq!((code, verdicts), (Some(3), ["held", "held"].map(Value::from)), "{said}");
-        return;
-    }
+    (code, said, record)
+}
+
+#[test]
+fn a_fleet_whose_replicas_tell_each_other_holds() {
+    let redis = Redis::start("drill-redis", &[]);
+    let (code, said, record) = at_two_replicas("fleet", Some(&redis));
+    let verdicts = ["untold", "both"].map(|name| point(&record, name)["verdict"].clone());
+    assert_eq!(verdicts, ["held", "held"].map(Value::from), "{said}");
+    assert_eq!(code, Some(3), "what was to be taken back is revoked still: {said}");
+}
+
+#[test]
+fn a_replica_that_is_not_told_is_found() {
+    let (code, said, record) = at_two_replicas("alone", None);
     let both = point(&record, "both");
     assert!(both["verdict"] == "flapped" && both["flaps"].as_u64() > Some(2), "{both}");
     let untold = point(&record, "untold");

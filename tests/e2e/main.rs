@@ -30,6 +30,7 @@ mod ending;
 mod events;
 mod fapi2;
 mod feeds;
+mod fleet;
 mod hops;
 mod hostile;
 mod introspection;

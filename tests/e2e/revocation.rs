@@ -4,7 +4,7 @@ mod callers;
 mod storm;
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output};
 
 use keybound::decision::certificate::names_of;
 use keybound::edge::clock;
@@ -33,20 +33,30 @@ impl Desk {
     }
 
     pub fn planned(name: &str, plan: Plan) -> Self {
+        let desk = Self::started(name, plan);
+        desk.lab.wait_until_ready();
+        desk
+    }
+
+    /// One that may not be ready yet.
+    pub fn started(name: &str, plan: Plan) -> Self {
         let port = free_port();
         secrets::keep(BEARER);
+        let kept = plan.is_kept.then_some("journal: revocations");
+        let shared = Some(plan.revocations.as_str()).filter(|shared| !shared.is_empty());
+        let revocations = kept.into_iter().chain(shared).collect::<Vec<_>>().join(", ");
         let plan = Plan {
             listeners: format!("{}  admin: {{ address: \"127.0.0.1:{port}\" }}\n", plan.listeners),
             sections: format!(
-                "{}revocations: {{ journal: revocations }}\n\
+                "{}revocations: {{ {} }}\n\
                  admin: {{ callers: [{{ name: soc, bearer_file: soc.bearer, may: [read, revoke, cancel] }}] }}\n",
-                plan.sections
+                plan.sections, revocations
             ),
             ..plan
         };
         let directory = crate::lab::place::directory(name);
         std::fs::write(directory.join("soc.bearer"), format!("{BEARER}\n")).expect("a written file");
-        Self { lab: Lab::ready(name, &plan), port }
+        Self { lab: Lab::started(name, &plan), port }
     }
 
     /// Runs `keybound revoke` as the caller.
@@ -55,15 +65,39 @@ impl Desk {
         keybound(&[arguments, &["--admin", &admin, "--bearer-file", &bearer.display().to_string()]].concat())
     }
 
+    /// The same; how it ended, and all that it says.
+    pub fn says(&self, arguments: &[&str]) -> (ExitStatus, String) {
+        let output = self.revoke(arguments);
+        let text = [output.stdout, output.stderr].concat();
+        (output.status, String::from_utf8(text).expect("text"))
+    }
+
     /// The same; it works. What it prints as JSON.
     #[track_caller]
     pub fn done(&self, arguments: &[&str]) -> Value {
-        let output = self.revoke(arguments);
-        let text = String::from_utf8(output.stdout).expect("text");
-        assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
-        let end = text.rfind('}').expect("a document") + 1;
-        serde_json::from_str(&text[..end]).expect("a document")
+        let (status, text) = self.says(arguments);
+        assert!(status.success(), "{arguments:?}: {text}");
+        document(&text)
     }
+
+    /// The same; it works here, whether the fleet has been told or not.
+    #[track_caller]
+    pub fn told(&self, arguments: &[&str]) -> Value {
+        let (status, text) = self.says(arguments);
+        let document = document(&text);
+        let (code, words) = if document["shared"] == true {
+            (0, "the fleet has been told")
+        } else {
+            (4, "THIS REPLICA ALONE SO FAR: the others are told when Redis is back")
+        };
+        assert!(status.code() == Some(code) && text.contains(words), "{arguments:?}: {status} {text}");
+        document
+    }
+}
+
+fn document(text: &str) -> Value {
+    let end = text.rfind('}').expect("a document") + 1;
+    serde_json::from_str(&text[..end]).expect("a document")
 }
 
 /// Runs `keybound revoke`.

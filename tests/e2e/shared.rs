@@ -1,7 +1,7 @@
 //! Replicas that share spent proofs: two keybounds, each behind an Envoy of its own, and one Redis. Whatever becomes of it, no proof
 //! passes that may have passed before.
 
-mod secure;
+pub mod secure;
 
 use std::time::Duration;
 

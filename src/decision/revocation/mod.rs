@@ -22,6 +22,12 @@ pub trait Revocations: Send + Sync {
 
     /// Whether somebody who fills it has been silent for too long.
     fn is_stale(&self, now: i64) -> bool;
+
+    /// Whether somebody who fills it has been silent for too long, and the operator lets requests pass all the same.
+    fn is_behind(&self, now: i64) -> bool {
+        let _ = now;
+        false
+    }
 }
 
 /// What one entry says of its target.

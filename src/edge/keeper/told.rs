@@ -14,6 +14,7 @@ pub(super) enum Taken {
     Door { listener: String },
     Bearer { caller: String },
     Authorization { transmitter: String },
+    FleetKeys { keys: usize },
 }
 
 impl Taken {
@@ -29,6 +30,7 @@ impl Taken {
                 tracing::info!(what, place, entries, next_update = until, "a new list is served");
             }
             Self::Authorization { transmitter } => tracing::info!(what, transmitter, "new files are served"),
+            Self::FleetKeys { keys } => tracing::info!(what, keys, "new files are served"),
             Self::Bearer { caller } => tracing::info!(what, caller, "new files are served"),
             Self::Trust | Self::Nonces => tracing::info!(what, "new files are served"),
         }

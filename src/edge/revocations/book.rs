@@ -120,12 +120,21 @@ impl Book {
 
     /// Merges a record, from whatever source, at `now` (Unix milliseconds). When this returns, a revocation bites.
     pub fn apply(&self, record: &Record, now: i64) -> Applied {
+        self.apply_as(record, now, Some("local"))
+    }
+
+    /// Merges what another replica took. Whoever has just started does not measure how long that took: it was not here.
+    pub fn receive(&self, record: &Record, now: i64, is_measured: bool) -> Applied {
+        self.apply_as(record, now, is_measured.then_some("fleet"))
+    }
+
+    fn apply_as(&self, record: &Record, now: i64, origin: Option<&'static str>) -> Applied {
         let applied = if record.check().is_ok() { self.merge(record, now) } else { Applied::Malformed };
         // A source that is none has no label of its own.
         let source = if applied.is_taken() || applied == Applied::Conflict { record.source() } else { "other" };
         self.metrics.revocation_record(source, applied.name());
-        if let (Record::Entry(entry), Applied::New) = (record, applied) {
-            self.metrics.revoked(seconds(entry.asked_at, now), seconds(entry.reported_at, now));
+        if let (Record::Entry(entry), Applied::New, Some(origin)) = (record, applied, origin) {
+            self.metrics.revoked(origin, seconds(entry.asked_at, now), seconds(entry.reported_at, now));
         }
         applied
     }
@@ -223,6 +232,21 @@ impl Book {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// Whether it would be no news.
+    #[must_use]
+    pub fn knows(&self, record: &Record) -> bool {
+        let state = self.state();
+        match record {
+            Record::Entry(entry) => state.entries.get(&entry.id).is_some_and(|known| known.digest == entry.digest()),
+            Record::Cancel(cancel) => {
+                let source = state.sources.iter().position(|source| *source == cancel.source);
+                let source = source.and_then(|source| u16::try_from(source).ok());
+                let cancelled = state.cancels.get(&cancel.entry);
+                source.is_some_and(|source| cancelled.is_some_and(|sources| sources.contains(&source)))
+            }
         }
     }
 

@@ -136,6 +136,12 @@ impl Entry {
         }
     }
 
+    /// Whether its time is over at `now`, Unix milliseconds.
+    #[must_use]
+    pub fn has_ended(&self, now: i64) -> bool {
+        self.expires_at.is_some_and(|end| end <= now.div_euclid(1_000))
+    }
+
     /// Tells its content from any other.
     #[must_use]
     pub fn digest(&self) -> [u8; 16] {

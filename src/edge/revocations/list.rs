@@ -23,6 +23,8 @@ pub struct RevocationList {
     /// How many marks there are of each kind: what is not there is not looked for.
     kinds: [AtomicUsize; Kind::ALL.len()],
     sources: Box<[Arc<Source>]>,
+    /// Those on which nothing depends but what is told.
+    told: Box<[Arc<Source>]>,
 }
 
 type Shard = HashMap<u128, Marks, RandomState>;
@@ -54,6 +56,10 @@ impl Source {
     pub fn good_until(&self, time: i64) {
         self.0.store(time, Ordering::Release);
     }
+
+    fn is_silent(&self, now: i64) -> bool {
+        now > self.0.load(Ordering::Acquire)
+    }
 }
 
 impl Marks {
@@ -71,7 +77,15 @@ impl RevocationList {
             shards: core::array::from_fn(|_| RwLock::default()),
             kinds: Default::default(),
             sources: sources.into_iter().collect(),
+            told: Box::default(),
         }
+    }
+
+    /// The same, where it is told of these sources when they are silent, and no more.
+    #[must_use]
+    pub fn telling_of(mut self, sources: impl IntoIterator<Item = Arc<Source>>) -> Self {
+        self.told = sources.into_iter().collect();
+        self
     }
 
     /// How many marks there are.
@@ -203,7 +217,11 @@ impl Revocations for RevocationList {
     }
 
     fn is_stale(&self, now: i64) -> bool {
-        self.sources.iter().any(|source| now > source.0.load(Ordering::Acquire))
+        self.sources.iter().any(|source| source.is_silent(now))
+    }
+
+    fn is_behind(&self, now: i64) -> bool {
+        self.told.iter().any(|source| source.is_silent(now))
     }
 }
 

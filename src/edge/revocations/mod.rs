@@ -7,11 +7,13 @@ pub mod book;
 pub mod crl;
 pub mod entry;
 pub mod events;
+pub mod fleet;
 pub mod journal;
 pub mod list;
 pub mod refused;
 pub mod when;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,6 +25,7 @@ use crate::edge::clock;
 use crate::telemetry::metrics::Metrics;
 use book::{Applied, Book, Standing};
 use entry::{Cancel, Entry, Record};
+use fleet::Outbox;
 use journal::Journal;
 use journal::store::{Loaded, NotStored, Store, Stored, Unopened, Work};
 use list::RevocationList;
@@ -44,7 +47,7 @@ pub struct Revocations {
 struct Taking {
     book: Book,
     /// Who sends on what was asked here.
-    publisher: OnceLock<mpsc::UnboundedSender<Arc<Record>>>,
+    publisher: OnceLock<Arc<Outbox>>,
 }
 
 /// An entry and how it stands.
@@ -67,12 +70,15 @@ impl Revocations {
         let store = file.map_or_else(Store::in_memory, Store::at)?;
         let book = Book::new(list, metrics);
         let (now, shown) = (clock::millis(), file.unwrap_or(Path::new("(in memory)")));
+        let mut ended = BTreeSet::new();
         let entries = store.all(shown, |loaded| {
             // Whatever was taken before is taken again; what has ended meanwhile is not.
             match loaded {
-                Loaded::Entry(entry, bit) => book.restore(&Record::Entry(entry), bit, now),
-                Loaded::Cancel(cancel) => book.restore(&Record::Cancel(cancel), false, now),
-            };
+                Loaded::Entry(entry, _) if entry.has_ended(now) => drop(ended.insert(entry.id)),
+                Loaded::Cancel(cancel) if ended.contains(&cancel.entry) => {}
+                Loaded::Entry(entry, bit) => drop(book.restore(&Record::Entry(entry), bit, now)),
+                Loaded::Cancel(cancel) => drop(book.restore(&Record::Cancel(cancel), false, now)),
+            }
         })?;
         let (in_force, millis) = (book.len(), u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         match file {
@@ -87,6 +93,9 @@ impl Revocations {
             takes.take(Record::Cancel(cancel.clone()), clock::millis());
         };
         let journal = Journal::start(store, cancelled).map_err(|error| Unopened::unstarted(shown, &error))?;
+        if !ended.is_empty() {
+            journal.note(Work::Forget(ended.into_iter().collect()));
+        }
         let (refused, first_refusals) = Refused::way();
         let first_refusals = Mutex::new(Some(first_refusals));
         Ok(Self { taking, journal, file: file.map(Path::to_owned), refused, first_refusals })
@@ -105,8 +114,14 @@ impl Revocations {
     }
 
     /// From now on this one is told of all that was asked here; once. Entries are told of when they bite, cancels when they are stored.
-    pub fn publish_to(&self, publisher: mpsc::UnboundedSender<Arc<Record>>) -> bool {
+    pub fn publish_to(&self, publisher: Arc<Outbox>) -> bool {
         self.taking.publisher.set(publisher).is_ok()
+    }
+
+    /// Who sends on what is asked here, if somebody does.
+    #[must_use]
+    pub fn publisher(&self) -> Option<&Outbox> {
+        self.taking.publisher.get().map(Arc::as_ref)
     }
 
     /// Takes entries that were asked here: they bite, and are stored. What became of each, and whether they are all stored; those that
@@ -249,10 +264,8 @@ impl Revocations {
 impl Taking {
     fn take(&self, record: Record, now: i64) -> Applied {
         let applied = self.book.apply(&record, now);
-        if let (Some(publisher), Applied::New | Applied::Cancelled) = (self.publisher.get(), applied)
-            && publisher.send(Arc::new(record)).is_err()
-        {
-            tracing::debug!("nobody sends revocations on");
+        if let (Some(publisher), Applied::New | Applied::Cancelled) = (self.publisher.get(), applied) {
+            publisher.send(Arc::new(record));
         }
         applied
     }

@@ -1,8 +1,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use crate::config::OnStale;
 use crate::decision::revocation::Target;
 use crate::edge::revocations::entry::ADMIN;
+use crate::edge::revocations::fleet::standing::Standing;
+use crate::edge::revocations::list::Source;
 
 fn entry(number: u8) -> Arc<Entry> {
     let now = clock::millis();
@@ -33,8 +36,9 @@ fn opened(file: Option<&Path>) -> Revocations {
 #[tokio::test]
 async fn who_sends_on_is_told_of_what_was_asked_once() {
     let revocations = opened(None);
-    let (publisher, mut told) = mpsc::unbounded_channel();
-    assert!(revocations.publish_to(publisher.clone()) && !revocations.publish_to(publisher), "there is one");
+    let standing = Standing::new(30, OnStale::Deny, Source::silent(), clock::now);
+    let (publisher, mut told) = Outbox::way(Arc::default(), "keybound".to_owned(), Arc::new(standing));
+    assert!(revocations.publish_to(Arc::clone(&publisher)) && !revocations.publish_to(publisher), "there is one");
     let one = entry(1);
     for _ in 0..2 {
         let (_, stored) = revocations.take(&[Arc::clone(&one)], clock::millis()).await;

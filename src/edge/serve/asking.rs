@@ -24,8 +24,8 @@ pub(super) struct Asked {
 
 /// Who asks for them.
 pub(super) struct Clerks {
-    introspection: introspection::Clerk,
-    status_lists: Librarian,
+    pub introspection: introspection::Clerk,
+    pub status_lists: Librarian,
 }
 
 pub(super) fn start(
@@ -48,15 +48,5 @@ impl Asked {
     pub fn partners(self, memory: Arc<Memory>) -> Partners {
         let Self { introspection, status_lists } = self;
         Partners { introspection, status_lists, ..Partners::alone(memory) }
-    }
-}
-
-impl Clerks {
-    /// Ask for ever; says who has ended.
-    pub async fn serve(self) -> &'static str {
-        tokio::select! {
-            () = self.introspection.serve() => "introspection",
-            () = self.status_lists.serve() => "who fetches status lists",
-        }
     }
 }

@@ -17,7 +17,7 @@ WHICH ONE?
   An issuer is taken over             issuer --issuer …           every token of it
 
 It bites as soon as the answer is here. Asking again with the same --id is asking once. Exit code 0: done; 3: in force, but not stored
-yet (ask again with the same --id); 1: not done.")]
+yet (ask again with the same --id); 4: done at this replica, and the others are told when Redis is back; 1: not done.")]
 pub struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,

@@ -22,6 +22,8 @@ use crate::edge::revocations::when;
 
 /// In force, and a restart would forget it.
 const NOT_STORED: u8 = 3;
+/// In force and stored at the replica that was asked, and at no other yet.
+const NOT_SHARED: u8 = 4;
 
 /// Asks the admin listener.
 ///
@@ -147,7 +149,7 @@ async fn revoke(target: Target, ask: Ask, out: &mut impl Write) -> Ended {
             writeln!(out, "{document:#}")?;
             let how = if status == 201 { "revoked" } else { "was revoked before" };
             writeln!(out, "{how}: {id} ({took} ms{tries})")?;
-            Ok(Ok(ExitCode::SUCCESS))
+            Ok(Ok(tell_fleet(&document, out)?))
         }
         503 if document.get("in_force").is_some() => {
             writeln!(
@@ -164,6 +166,21 @@ async fn revoke(target: Target, ask: Ask, out: &mut impl Write) -> Ended {
     }
 }
 
+/// Says whether the other replicas know, where there are others.
+fn tell_fleet(document: &Value, out: &mut impl Write) -> io::Result<ExitCode> {
+    match document.get("shared").and_then(Value::as_bool) {
+        None => Ok(ExitCode::SUCCESS),
+        Some(true) => {
+            writeln!(out, "the fleet has been told")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(false) => {
+            writeln!(out, "THIS REPLICA ALONE SO FAR: the others are told when Redis is back")?;
+            Ok(ExitCode::from(NOT_SHARED))
+        }
+    }
+}
+
 async fn show(server: &Server, id: &str, out: &mut impl Write) -> Ended {
     let asked = async { Api::of(&way(server))?.get(&format!("/{}", id_of(id)?), &[]).await };
     tell(asked.await, out)
@@ -172,7 +189,13 @@ async fn show(server: &Server, id: &str, out: &mut impl Write) -> Ended {
 async fn cancel(server: &Server, id: &str, reason: &str, case: Option<String>, out: &mut impl Write) -> Ended {
     let body = json!({ "reason": reason, "case": case }).to_string();
     let asked = async { Api::of(&way(server))?.delete(&format!("/{}", id_of(id)?), body.as_bytes()).await };
-    tell(asked.await, out)
+    let asked = asked.await;
+    let document =
+        asked.as_ref().ok().filter(|answered| answered.status == 200).map(|answered| answered.document.clone());
+    match (tell(asked, out)?, document) {
+        (Ok(_), Some(document)) => Ok(Ok(tell_fleet(&document, out)?)),
+        (ended, _) => Ok(ended),
+    }
 }
 
 /// What is left of a list is asked for until there is no more.

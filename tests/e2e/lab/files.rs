@@ -23,6 +23,10 @@ pub struct Plan {
     pub certificate: String,
     /// Whole sections more.
     pub sections: String,
+    /// Keys of the section `revocations` beside the journal; only labs with a desk have it.
+    pub revocations: String,
+    /// Whether a desk keeps a journal.
+    pub is_kept: bool,
     pub poll_seconds: u64,
     pub future_skew_seconds: u64,
     pub in_flight: usize,
@@ -46,6 +50,8 @@ impl Default for Plan {
             listeners: String::new(),
             certificate: "{ source: envoy_peer_certificate, chain_verified_by: envoy }".to_owned(),
             sections: String::new(),
+            revocations: String::new(),
+            is_kept: true,
             poll_seconds: 1,
             // Proofs are refused for this long after a start; one clock here.
             future_skew_seconds: 1,

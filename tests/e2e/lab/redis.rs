@@ -83,6 +83,24 @@ impl Redis {
         self.try_ask(command).expect("an answer of Redis")
     }
 
+    /// The same with any bytes; of its answer whatever is a text.
+    #[allow(dead_code, reason = "one suite asks")]
+    pub fn ask_bytes(&self, command: &[&[u8]]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("Redis");
+        let mut text = format!("*{}\r\n", command.len()).into_bytes();
+        for word in command {
+            text.extend(format!("${}\r\n", word.len()).bytes().chain(word.iter().copied()).chain(*b"\r\n"));
+        }
+        stream.write_all(&text).expect("Redis takes it");
+        let (mut stream, mut line) = (BufReader::new(stream), String::new());
+        stream.read_line(&mut line).expect("an answer");
+        let length = line.trim_end().strip_prefix('$').and_then(|length| length.parse::<usize>().ok());
+        let mut answer = vec![0; length.unwrap_or_default()];
+        stream.read_exact(&mut answer).expect("an answer");
+        assert!(!line.starts_with('-'), "{line}");
+        answer
+    }
+
     fn try_ask(&self, command: &[&str]) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;

@@ -55,15 +55,15 @@ impl Certificates {
 }
 
 /// Redis with TLS: its own, or that of an Envoy in front if it was built without.
-struct Secure {
-    redis: Redis,
+pub struct Secure {
+    pub redis: Redis,
     port: u16,
     certificates: Certificates,
     _front: Option<Process>,
 }
 
 impl Secure {
-    fn start(name: &str) -> Self {
+    pub fn start(name: &str) -> Self {
         let certificates = Certificates::make(&format!("{name}-certificates"));
         let port = place::free_port();
         let paths = ["localhost.crt", "localhost.key", "ca.crt"].map(|file| certificates.path(file));
@@ -91,7 +91,7 @@ impl Secure {
     }
 
     /// The section `redis`, with a password.
-    fn section(&self, password: &str) -> String {
+    pub fn section(&self, password: &str) -> String {
         let file = self.certificates.0.join("password");
         std::fs::write(&file, format!("{password}\n")).unwrap();
         let [ca, certificate, key] = ["ca.crt", "client.crt", "client.key"].map(|name| self.certificates.path(name));

@@ -8,6 +8,7 @@ mod caller;
 pub mod client;
 pub mod listener;
 mod problem;
+mod query;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,15 +24,16 @@ use tokio::sync::Semaphore;
 
 pub use caller::{Bearers, Callers, Peer, bearer};
 
-use crate::config::{Config, Permission, Url};
-use crate::decision::revocation::{EntryId, Kind};
+use crate::config::{Config, Permission};
+use crate::decision::revocation::EntryId;
 use crate::edge::clock;
 use crate::edge::revocations::book::{Applied, Standing};
-use crate::edge::revocations::entry::{ADMIN, Cancel, Entry};
+use crate::edge::revocations::entry::{ADMIN, Cancel, Entry, Record};
 use crate::edge::revocations::journal::store::NotStored;
 use crate::edge::revocations::{Revocations, Told, when};
 use ask::{Ask, Asked};
 use problem::Problem;
+use query::Query;
 
 /// The body of a call about one entry; an entry at its limits stays below it.
 pub const BODY_BYTES: usize = 64 * 1024;
@@ -39,14 +41,15 @@ pub const BODY_BYTES: usize = 64 * 1024;
 pub const MANY_BYTES: usize = 512 * 1024;
 /// Entries of one call: they are stored together.
 pub const MANY: usize = 1_000;
-/// Entries of one page, at most and unless asked otherwise.
-const PAGE: (usize, usize) = (1_000, 100);
 /// Calls at once; one more is answered 503.
 const CALLS: usize = 64;
 /// A call's body must be here by then.
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// The disk must have answered by then; the answer says that nobody knows.
 const DISK_TIME: Duration = Duration::from_secs(10);
+
+/// Redis has it by then, or the answer says that it has not.
+const FLEET_TIME: Duration = Duration::from_millis(500);
 
 const PATH: &str = "/v1/revocations";
 
@@ -206,9 +209,11 @@ impl Admin {
             let ids: Vec<_> = entries.iter().map(|entry| entry.id.to_string()).collect();
             return Err(Problem::not_stored(&ids).with_lines(lines));
         }
+        let shared = self.shared(entries.iter().map(|entry| Record::Entry(entry.as_ref().clone())).collect()).await;
         let mut shown = Vec::new();
-        for entry in entries {
-            shown.extend(self.find(entry.id).await?.as_ref().map(shown_as));
+        for (place, entry) in entries.iter().enumerate() {
+            let told = self.find(entry.id).await?;
+            shown.extend(told.map(|told| shown_after(&told, shared.as_ref().and_then(|shared| shared.get(place)))));
         }
         let is_news = applied.contains(&Applied::New);
         let status = if is_news { StatusCode::CREATED } else { StatusCode::OK };
@@ -255,6 +260,7 @@ impl Admin {
             case,
         };
         cancel.check()?;
+        let record = Record::Cancel(cancel.clone());
         let outcome = if told.standing == Standing::InForce {
             let cancelled = tokio::time::timeout(DISK_TIME, self.revocations.cancel(cancel)).await;
             let unknown = |_| Err(NotStored("the disk does not answer".to_owned()));
@@ -266,8 +272,17 @@ impl Admin {
         } else {
             "known"
         };
+        let shared = self.shared(vec![record]).await;
         let told = self.find(id).await?.ok_or_else(Problem::no_such_entry)?;
-        Ok(Answer { status: StatusCode::OK, body: shown_as(&told), lines: vec![(Some(id), outcome)] })
+        let body = shown_after(&told, shared.as_ref().and_then(|shared| shared.first()));
+        Ok(Answer { status: StatusCode::OK, body, lines: vec![(Some(id), outcome)] })
+    }
+
+    /// Whether the other replicas can know each of these by now, where there are others. It is waited for a little, not for long: a
+    /// revocation is in force here whatever becomes of it.
+    async fn shared(&self, records: Vec<Record>) -> Option<Vec<bool>> {
+        let fleet = self.revocations.publisher()?;
+        Some(fleet.has(&records, FLEET_TIME).await)
     }
 
     async fn show(&self, id: EntryId) -> Result<Answer, Problem> {
@@ -336,50 +351,13 @@ fn shown_as(told: &Told) -> Value {
     shown
 }
 
-/// Which entries are asked for.
-struct Query {
-    kind: Option<Kind>,
-    issuer: Option<String>,
-    after: Option<EntryId>,
-    limit: usize,
-}
-
-impl Query {
-    fn of(text: &str) -> Result<Self, Problem> {
-        let wrong = |what: String, remedy: String| Problem::new(StatusCode::BAD_REQUEST, what, remedy);
-        let mut query = Self { kind: None, issuer: None, after: None, limit: PAGE.1 };
-        let url = Url::parse(&format!("http://keybound/?{text}"));
-        let url = url.map_err(|_| wrong("this query cannot be read".to_owned(), "write name=value&…".to_owned()))?;
-        let mut seen = Vec::new();
-        for (name, value) in url.query_pairs() {
-            if seen.contains(&name) {
-                return Err(wrong(format!("`{name}` is here twice"), "keep one".to_owned()));
-            }
-            let known = match name.as_ref() {
-                "kind" => Kind::ALL.into_iter().find(|kind| kind.name() == value).map(|kind| query.kind = Some(kind)),
-                "issuer" => {
-                    query.issuer = Some(value.into_owned());
-                    Some(())
-                }
-                "after" => EntryId::parse(&value).map(|after| query.after = Some(after)),
-                "limit" => {
-                    let limit = value.parse().ok().filter(|limit| (1..=PAGE.0).contains(limit));
-                    limit.map(|limit| query.limit = limit)
-                }
-                _ => None,
-            };
-            if known.is_none() {
-                let remedy = format!(
-                    "kind: one of {}; issuer: its URL; after: an id; limit: 1 to {}",
-                    Kind::ALL.map(Kind::name).join(", "),
-                    PAGE.0
-                );
-                return Err(wrong(format!("`{name}` is unknown, or its value is none"), remedy));
-            }
-            seen.push(name);
-        }
-        Ok(query)
+/// An entry as it is told to who has just asked for something, and whether others can know of that.
+fn shown_after(told: &Told, shared: Option<&bool>) -> Value {
+    let mut shown = shown_as(told);
+    if let (Some(shared), Some(members)) = (shared, shown.as_object_mut()) {
+        members.insert("shared".to_owned(), json!(shared));
     }
+    shown
 }
 
 #[cfg(test)]

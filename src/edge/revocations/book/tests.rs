@@ -117,7 +117,7 @@ fn an_id_that_is_used_for_something_else_is_refused_and_counted() {
     assert_eq!(list.len(), 1);
     let metrics = book.metrics.text();
     assert!(metrics.contains(r#"keybound_revocation_records_total{outcome="conflict",source="admin"} 1"#), "{metrics}");
-    assert!(metrics.contains("keybound_revocation_propagation_seconds_sum 0.25"), "{metrics}");
+    assert!(metrics.contains("keybound_revocation_propagation_seconds_sum{origin=\"local\"} 0.25"), "{metrics}");
     assert!(metrics.contains("keybound_time_to_revoke_seconds_sum 60"), "{metrics}");
 }
 

@@ -72,17 +72,19 @@ impl Journal {
     /// # Errors
     /// It is not stored, or nobody can say.
     pub async fn keep(&self, work: Vec<Work>) -> Result<(), NotStored> {
-        {
-            let mut unwritten = self.shared.unwritten();
-            for work in &work {
-                if let Work::Entry(entry, applied_at) = work {
-                    unwritten.insert(entry.id, (Arc::clone(entry), *applied_at));
-                }
-            }
-        }
+        self.shared.wait_for(&work);
         let (answer, answered) = oneshot::channel();
         self.send(Call { work, answer: Some(answer), last: false })?;
         answered.await.unwrap_or_else(|_| Err(NotStored("the journal has ended".to_owned())))
+    }
+
+    /// Stores what others keep too, and does not wait. Entries that could not be stored are tried again; a cancel is not, so that what it
+    /// takes back may be in force again after a restart, until others tell of it.
+    pub fn leave(&self, work: Vec<Work>) {
+        self.shared.wait_for(&work);
+        if let Err(NotStored(why)) = self.send(Call { work, answer: None, last: false }) {
+            tracing::warn!(why, "what another replica told is in force, and not stored yet");
+        }
     }
 
     /// Stores it some time, if there is room for that: what is told and nothing more.
@@ -130,6 +132,16 @@ impl Journal {
 }
 
 impl Shared {
+    /// These entries bite and are to be written.
+    fn wait_for(&self, work: &[Work]) {
+        let mut unwritten = self.unwritten();
+        for work in work {
+            if let Work::Entry(entry, applied_at) = work {
+                unwritten.insert(entry.id, (Arc::clone(entry), *applied_at));
+            }
+        }
+    }
+
     fn unwritten(&self) -> MutexGuard<'_, BTreeMap<EntryId, (Arc<Entry>, i64)>> {
         self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }

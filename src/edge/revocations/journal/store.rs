@@ -3,6 +3,8 @@
 //! Trusted: that who can write the file may revoke. Refused at the start, rather than going on with less than was revoked: a file that
 //! another process has open, of a newer format, of something else, or damaged.
 
+pub mod held;
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;

@@ -13,12 +13,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::try_join_all;
 use tokio::sync::Notify;
 
-use super::node::{Seen, Silence, Unusable};
+use super::node::{Seen, Silence};
 use super::{LOOK, State, Store, Topology};
 use crate::decision::Remembered;
 use crate::decision::binding::{Spend, Spending};
-use crate::edge::random;
-use crate::edge::redis::NoConnection;
+use crate::edge::redis::examine::Unusable;
+use crate::edge::redis::{NoConnection, spread};
 use crate::edge::spent::Settled;
 
 /// Between two looks at a node that answers: how long a node that was made a replica and back, or a policy that was changed, may go
@@ -168,10 +168,4 @@ impl Link {
         let unchanged = try_join_all(looks).await?;
         Ok(unchanged.into_iter().all(|unchanged| unchanged))
     }
-}
-
-/// Up to half as long again, so that a fleet does not come all at once.
-fn spread(pause: Duration) -> Duration {
-    let part = random::sixteen().and_then(|random| random.first().copied()).unwrap_or_default();
-    pause.saturating_add(pause.saturating_mul(u32::from(part)).checked_div(512).unwrap_or_default())
 }

@@ -5,10 +5,8 @@
 //! one that does not answer is not asked until it was looked at again. The process's own memory stands in front: it knows a client's
 //! share, what this process has spent already, and the watermark.
 
-mod epoch;
 mod link;
 mod node;
-mod slots;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -16,16 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join_all, select_ok};
-use redis::{Pipeline, Value};
 
 use crate::config::{Layout, OnUnavailable, Redis, RedisAddress};
+use crate::edge::redis::epoch::Unfit;
+use crate::edge::redis::examine::{self, Unusable};
+use crate::edge::redis::slots::{Slots, slot_of};
 use crate::edge::redis::{Dialer, NoConnection};
 use crate::edge::spent::memory::Memory;
 use crate::telemetry::metrics::Metrics;
-use epoch::Unfit;
 pub use link::Link;
-use node::{Node, Unusable, sent};
-use slots::{Slots, slot_of};
+use node::Node;
 pub use standing::{Standing, State};
 
 /// How long a look at Redis may take, the connect too: it is not a check that waits for it.
@@ -172,15 +170,7 @@ impl Store {
 
     async fn slots_by(&self, address: &RedisAddress, before: Option<&Topology>) -> Result<Slots, Unusable> {
         let connection = self.connection(address, before).await?;
-        let mut commands = Pipeline::with_capacity(2);
-        commands.cmd("CLUSTER").arg("SLOTS").cmd("CLUSTER").arg("INFO");
-        let answers = sent(&connection, &commands, 2, LOOK).await?;
-        let [slots, Value::BulkString(info)] = answers.as_slice() else { return Err(Unusable::Odd) };
-        // A node that has lost the others tells of slots as they were.
-        if !core::str::from_utf8(info).is_ok_and(|info| info.lines().any(|line| line == "cluster_state:ok")) {
-            return Err(Unusable::ClusterDown);
-        }
-        Slots::read(slots, address).ok_or(Unusable::Odd)
+        examine::slots(&connection, address, LOOK).await
     }
 
     async fn node(

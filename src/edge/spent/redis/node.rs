@@ -9,10 +9,9 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value};
 
-use super::epoch::{Census, Epoch, Unfit};
 use crate::config::RedisAddress;
-use crate::edge::random;
-use crate::edge::redis::{NoConnection, words};
+use crate::edge::redis::epoch::Epoch;
+use crate::edge::redis::examine::{Unusable, bytes, examine, is_unchanged};
 
 /// Answers that are late one after the other, until the node is not asked any more.
 const LATE: u32 = 3;
@@ -59,23 +58,6 @@ pub enum Silence {
     Unsettled,
 }
 
-/// Why a node cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Unusable {
-    /// No connection, or none any more.
-    #[error(transparent)]
-    NoConnection(#[from] NoConnection),
-    /// It must not remember proofs.
-    #[error(transparent)]
-    Unfit(#[from] Unfit),
-    /// It has lost the other nodes, or they have lost slots.
-    #[error("its cluster is down")]
-    ClusterDown,
-    /// What it says is not what was asked for.
-    #[error("it does not answer as Redis does")]
-    Odd,
-}
-
 impl Node {
     /// Examines who is at the other end, and begins an epoch if there is none, or not of this process. `now` is Unix seconds.
     ///
@@ -88,12 +70,7 @@ impl Node {
         now: i64,
         at_most: Duration,
     ) -> Result<(Self, Epoch), Unusable> {
-        let (census, epoch) = ask(&connection, &epoch_key, at_most).await?;
-        let lasting = epoch.as_deref().and_then(Epoch::parse).filter(|epoch| epoch.identity == census.identity);
-        let epoch = match lasting {
-            Some(epoch) => epoch,
-            None => begin(&connection, &epoch_key, &census, epoch.is_none(), now, at_most).await?,
-        };
+        let epoch = examine(&connection, &epoch_key, now, at_most).await?;
         let node = Self {
             address,
             connection,
@@ -110,9 +87,7 @@ impl Node {
     /// # Errors
     /// [`Unusable`].
     pub async fn is_unchanged(&self, at_most: Duration) -> Result<bool, Unusable> {
-        let (census, epoch) = ask(&self.connection, &self.epoch_key, at_most).await?;
-        let same = epoch.as_ref().is_some_and(|epoch| *epoch == self.epoch);
-        Ok(same && Epoch::parse(&self.epoch).is_some_and(|epoch| epoch.identity == census.identity))
+        is_unchanged(&self.connection, &self.epoch_key, &self.epoch, at_most).await
     }
 
     /// The connection, for whoever examines it again.
@@ -188,75 +163,4 @@ impl Node {
             }
         }
     }
-}
-
-/// Writes an epoch, unless somebody was faster; the one that is there then.
-async fn begin(
-    connection: &MultiplexedConnection,
-    key: &str,
-    census: &Census,
-    absent: bool,
-    now: i64,
-    at_most: Duration,
-) -> Result<Epoch, Unusable> {
-    let epoch = Epoch::begin(now, census, random::sixteen().ok_or(Unusable::Odd)?);
-    let mut commands = Pipeline::with_capacity(2);
-    commands.cmd("SET").arg(key).arg(epoch.to_string());
-    if absent {
-        commands.arg("NX");
-    }
-    commands.cmd("GET").arg(key);
-    let answers = sent(connection, &commands, 2, at_most).await?;
-    let there = answers.get(1).and_then(bytes).and_then(|epoch| Epoch::parse(epoch));
-    // Somebody may have begun one for the process before: then it is asked again.
-    there.filter(|epoch| epoch.identity == census.identity).ok_or(Unusable::Odd)
-}
-
-/// What it says of itself, and the epoch.
-async fn ask(
-    connection: &MultiplexedConnection,
-    epoch_key: &str,
-    at_most: Duration,
-) -> Result<(Census, Option<Vec<u8>>), Unusable> {
-    let mut commands = Pipeline::with_capacity(5);
-    for section in ["server", "replication", "memory", "persistence"] {
-        commands.cmd("INFO").arg(section);
-    }
-    commands.cmd("GET").arg(epoch_key);
-    let answers = sent(connection, &commands, 5, at_most).await?;
-    let Some((epoch, sections)) = answers.split_last() else { return Err(Unusable::Odd) };
-    let mut info = String::new();
-    for section in sections {
-        let section = bytes(section).and_then(|bytes| core::str::from_utf8(bytes).ok()).ok_or(Unusable::Odd)?;
-        info.push_str(section);
-        info.push('\n');
-    }
-    Ok((Census::read(&info)?, bytes(epoch).cloned()))
-}
-
-/// Sends commands; an error among the answers is an error.
-pub async fn sent(
-    connection: &MultiplexedConnection,
-    commands: &Pipeline,
-    count: usize,
-    at_most: Duration,
-) -> Result<Vec<Value>, Unusable> {
-    let mut connection = connection.clone();
-    let sent = connection.send_packed_commands(commands, 0, count);
-    let answers = tokio::time::timeout(at_most, sent).await.map_err(|_| NoConnection::Late)?;
-    let answers = answers.map_err(NoConnection::Redis)?;
-    let error = |answer: &Value| if let Value::ServerError(error) = answer { Some(error.clone()) } else { None };
-    match answers.iter().find_map(error) {
-        Some(error) => {
-            let error = redis::RedisError::from(error);
-            tracing::debug!(error = words(&error), "a command was refused");
-            Err(NoConnection::Redis(error).into())
-        }
-        None if answers.len() == count => Ok(answers),
-        None => Err(Unusable::Odd),
-    }
-}
-
-fn bytes(value: &Value) -> Option<&Vec<u8>> {
-    if let Value::BulkString(bytes) = value { Some(bytes) } else { None }
 }

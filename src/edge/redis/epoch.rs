@@ -1,7 +1,8 @@
 //! The epoch: what tells that a Redis remembers all it was told.
 //!
-//! A key beside the spent proofs says since when they are remembered, and by which process. If it is missing or another one, or the
-//! process is another one, proofs may have been forgotten: a new epoch begins, and proofs made before it are refused by every replica.
+//! A key beside what is kept says since when it is, and by which process. If it is missing or another one, or the process is another
+//! one, something may have been forgotten: a new epoch begins. What follows from it is the business of who keeps something: proofs made
+//! before it are refused by every replica, revocations are told anew by all who hold them.
 
 /// What a Redis says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +11,7 @@ pub struct Census {
     pub identity: String,
 }
 
-/// Why a Redis must not remember proofs.
+/// Why a Redis must not be trusted to keep what it is told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// It forgets when it is full.

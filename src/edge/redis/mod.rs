@@ -1,7 +1,12 @@
-//! Connections to the Redis that replicas share: addresses, TLS, password. What is kept there is the business of who asks for one.
+//! The Redis that replicas share: addresses, TLS, password, and whether it can be trusted to keep anything. What is kept there is the
+//! business of who asks for a connection.
 //!
 //! Files are read at every connect, so that a new password or certificate is taken without a restart. The server's certificate is
 //! verified against the host that is configured. What Redis says of an error is told by its code alone: it may quote what it was sent.
+
+pub mod epoch;
+pub mod examine;
+pub mod slots;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +19,7 @@ use redis::{
 };
 
 use crate::config::{Redis, RedisAddress};
-use crate::edge::files;
+use crate::edge::{files, random};
 use crate::problem::Problem;
 
 /// A password, at most.
@@ -152,6 +157,13 @@ pub fn words(error: &RedisError) -> String {
         None if error.is_io_error() => format!("the connection failed: {error}"),
         None => error.category().to_owned(),
     }
+}
+
+/// A pause, up to half as long again, so that a fleet does not come all at once.
+#[must_use]
+pub fn spread(pause: Duration) -> Duration {
+    let part = random::sixteen().and_then(|random| random.first().copied()).unwrap_or_default();
+    pause.saturating_add(pause.saturating_mul(u32::from(part)).checked_div(512).unwrap_or_default())
 }
 
 #[cfg(test)]
