@@ -33,5 +33,7 @@ mod process;
 #[path = "e2e/lab/redis.rs"]
 #[allow(dead_code, reason = "what Envoy needs is not needed here")]
 mod redis;
+#[path = "stores/sentinel.rs"]
+mod sentinel;
 #[path = "stores/suite.rs"]
 mod suite;

@@ -34,7 +34,7 @@ pub use self::certificate::{Certificate, Crls};
 pub use self::introspection::{AssertionAlgorithm, ClientAuth, Introspection, PrivateKeyJwt};
 pub use self::issuers::{Issuer, KeySource};
 pub use self::listeners::{CheckListener, EventsListener, ListenAddress, Listeners};
-pub use self::redis::{Layout, Redis, RedisAddress, RedisTls};
+pub use self::redis::{Layout, Redis, RedisAddress, RedisTls, Sentinel};
 pub use self::reference::reference;
 pub use self::sections::{
     Bundle, IdentityHeaders, Jwks, Level, Limits, Log, Metadata, OnStale, OnUnavailable, Permission, Profile,

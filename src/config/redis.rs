@@ -1,11 +1,14 @@
 //! The Redis that replicas share, and what goes with remembering spent proofs in it.
 
+mod sentinel;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::sentinel::Sentinel;
 use super::raw;
 use super::sections::{Limits, Store};
 use crate::problem::Findings;
@@ -18,10 +21,14 @@ pub(super) struct Written {
     /// What is there.
     #[serde(default)]
     mode: Layout,
-    /// Its addresses, `host:port`: the one of a single Redis; of a cluster those that are asked first, the others are found through them.
+    /// Its addresses, `host:port`: the one of a single Redis; of a cluster those that are asked first, the others are found through them;
+    /// with Sentinel those of all Sentinels, and none of Redis.
     #[schemars(length(min = 1))]
     addresses: Vec<String>,
-    /// TLS towards Redis; plain text if absent. `tls: {}` trusts the CAs of the operating system.
+    /// Which Redis the Sentinels watch. With `mode: sentinel`, and only then.
+    #[serde(default)]
+    sentinel: Option<sentinel::Written>,
+    /// TLS towards Redis and Sentinels; plain text if absent. `tls: {}` trusts the CAs of the operating system.
     #[serde(default)]
     tls: Option<RedisTls>,
     /// The ACL user; `default` if absent. Needs `password_file`.
@@ -30,7 +37,7 @@ pub(super) struct Written {
     /// A file with the password, alone on its line; read again at every connect. No password if absent.
     #[serde(default)]
     password_file: Option<PathBuf>,
-    /// The number of the database. Only with `mode: single`.
+    /// The number of the database. Not with `mode: cluster`.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1_023))]
     database: u16,
@@ -54,6 +61,8 @@ pub enum Layout {
     Single,
     /// a Redis Cluster
     Cluster,
+    /// a Redis with replicas, of which most of the Sentinels must name the same one as the primary
+    Sentinel,
 }
 
 /// TLS towards Redis.
@@ -75,6 +84,8 @@ pub struct Redis {
     pub layout: Layout,
     /// Whom to ask: exactly one if it is single.
     pub addresses: Vec<RedisAddress>,
+    /// There if and only if it is laid out so.
+    pub sentinel: Option<Sentinel>,
     /// TLS, if it is to be spoken.
     pub tls: Option<RedisTls>,
     /// The ACL user.
@@ -163,6 +174,7 @@ pub(super) fn settle(
     let addresses = written.addresses.iter().enumerate();
     let addresses = addresses.filter_map(|(index, text)| address(text, node.key("addresses").item(index), findings));
     let addresses = addresses.collect();
+    let sentinel = sentinel::settle(written.sentinel, node.key("sentinel"), findings);
     let mut path = |node: &Node, path: Option<PathBuf>| path.map(|path| findings.path(node, &path));
     let tls_node = node.key("tls");
     let tls = written.tls.map(|tls| RedisTls {
@@ -173,6 +185,7 @@ pub(super) fn settle(
     Some(Redis {
         layout: written.mode,
         addresses,
+        sentinel,
         tls,
         username: written.username,
         password_file: path(node.key("password_file"), written.password_file),
@@ -218,9 +231,10 @@ fn check_layout(written: &Written, node: &Node, findings: &mut Findings) {
         findings.error(
             node.key("addresses").at,
             "a single Redis has one address",
-            "write the one that is written to, or `mode: cluster`",
+            "write the one that is written to, or `mode: cluster`, or `mode: sentinel`",
         );
     }
+    sentinel::check(written.sentinel.as_ref(), written.mode, written.addresses.len(), node, findings);
     if written.mode == Layout::Cluster && written.database != 0 {
         findings.error(node.key("database").at, "a cluster has database 0 alone", "remove `database`");
     }
@@ -342,6 +356,8 @@ redis: { addresses: [\"127.0.0.1:6379\"] }
         refused(address, &format!("{address}, database: 3, mode: cluster"), 5, 51, "database 0 alone");
         refused(address, "addresses: [\"127.0.0.1:1\", \"127.0.0.1:2\"]", 5, 21, "one address");
         refused(address, &format!("{address}, username: u"), 5, 51, "password_file");
+        refused(address, &format!("{address}, mode: sentinel"), 5, 47, "add `sentinel: { primary: NAME }`");
+        refused(address, &format!("{address}, sentinel: {{ primary: p }}"), 5, 51, "no Sentinel is asked");
         refused(address, &format!("{address}, tls: {{ key: k }}"), 5, 46, "go together");
         refused(
             address,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use keybound::config::{Layout, OnUnavailable, Redis as Config, RedisAddress};
+use keybound::config::{Layout, OnUnavailable, Redis as Config, RedisAddress, Sentinel};
 use keybound::decision::binding::{Spend, Spending};
 use keybound::decision::client::ClientId;
 use keybound::edge::spent::memory::Memory;
@@ -20,6 +20,9 @@ pub const NOW: i64 = 1_800_000_000;
 pub const SKEW: i64 = 10;
 /// An epoch that begins at `NOW` refuses what was made until then and so much later: the skew, and what clocks may differ by.
 pub const REFUSED: i64 = SKEW + 2;
+
+/// How Sentinels call what they watch.
+pub const PRIMARY: &str = "fleet-of-tests";
 
 /// One replica's.
 pub struct Bench {
@@ -60,6 +63,11 @@ impl Bench {
         let redis = Config {
             layout,
             addresses: addresses.iter().map(|address| RedisAddress::parse(address).unwrap()).collect(),
+            sentinel: (layout == Layout::Sentinel).then(|| Sentinel {
+                primary: PRIMARY.to_owned(),
+                username: None,
+                password_file: None,
+            }),
             tls: None,
             username: None,
             password_file: None,

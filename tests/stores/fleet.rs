@@ -20,7 +20,7 @@ use crate::redis::Redis;
 /// More than wait to be told.
 const MANY: usize = 10_000;
 
-struct Replica {
+pub struct Replica {
     revocations: Arc<Revocations>,
     metrics: Arc<Metrics>,
     fleet: Option<Fleet>,
@@ -28,11 +28,15 @@ struct Replica {
 
 impl Replica {
     fn at(redis: &Redis) -> Self {
+        Self::with(&format!("addresses: [\"{}\"]", redis.address()))
+    }
+
+    /// With this section `redis`.
+    pub fn with(redis: &str) -> Self {
         let text = format!(
             "listeners: {{ check: [{{ name: edge, address: \"127.0.0.1:1\" }}] }}\nbundle: {{ directory: policies }}\n\
              issuers: [{{ issuer: https://as.test, keys: {{ discovery: true }}, audiences: [a], max_lifetime_seconds: 300 }}]\n\
-             redis: {{ addresses: [\"{}\"] }}\nrevocations: {{ shared: {{ key_files: [fleet.key] }} }}\n",
-            redis.address()
+             redis: {{ {redis} }}\nrevocations: {{ shared: {{ key_files: [fleet.key] }} }}\n"
         );
         let (config, _) = config::parse("keybound.yaml", &text).unwrap();
         let metrics = Arc::new(Metrics::new().unwrap());
@@ -46,18 +50,18 @@ impl Replica {
     }
 
     /// Follows the fleet from now on.
-    fn follow(&mut self) {
+    pub fn follow(&mut self) {
         let fleet = self.fleet.take().unwrap();
         tokio::spawn(async move { fleet.keep().await });
     }
 
-    async fn ask(&self, from: usize, to: usize) {
+    pub async fn ask(&self, from: usize, to: usize) {
         let entries: Vec<_> = (from..to).map(entry).collect();
         let (_, stored) = self.revocations.take(&entries, clock::millis()).await;
         assert!(stored.is_ok());
     }
 
-    async fn has(&self, entries: usize) {
+    pub async fn has(&self, entries: usize) {
         let begun = Instant::now();
         while self.revocations.book().len() != entries {
             assert!(begun.elapsed() < Duration::from_secs(60), "{} of {entries}", self.revocations.book().len());

@@ -26,6 +26,9 @@ pub enum Unusable {
     /// It has lost the other nodes, or they have lost slots.
     #[error("its cluster is down")]
     ClusterDown,
+    /// Fewer than most of the Sentinels name the same Redis.
+    #[error("most of the Sentinels must name the same primary, and {0} of them do")]
+    NoPrimary(usize),
     /// What it says is not what was asked for.
     #[error("it does not answer as Redis does")]
     Odd,

@@ -6,6 +6,7 @@
 
 pub mod epoch;
 pub mod examine;
+mod sentinel;
 pub mod slots;
 
 use std::path::PathBuf;
@@ -31,6 +32,13 @@ const WAITING: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Dialer {
     redis: Redis,
+}
+
+/// Who is at the other end: each knows us by its own name and password.
+#[derive(Clone, Copy)]
+enum Role {
+    Redis,
+    Sentinel,
 }
 
 /// Why there is no connection.
@@ -66,8 +74,10 @@ impl Dialer {
     /// One is missing or broken.
     pub fn check_files(&self) -> Result<(), Problem> {
         let address = RedisAddress { host: "localhost".to_owned(), port: 1 };
-        match self.client(&address) {
-            Ok(_) => Ok(()),
+        let roles = if self.redis.sentinel.is_some() { &[Role::Redis, Role::Sentinel][..] } else { &[Role::Redis] };
+        let made = roles.iter().try_for_each(|role| self.client(*role, &address).map(drop));
+        match made {
+            Ok(()) => Ok(()),
             Err(NoConnection::File(problem)) => Err(problem),
             Err(NoConnection::Redis(_) | NoConnection::Late) => {
                 let tls = self.redis.tls.as_ref();
@@ -88,10 +98,19 @@ impl Dialer {
         address: &RedisAddress,
         at_most: Duration,
     ) -> Result<MultiplexedConnection, NoConnection> {
+        self.connect_as(Role::Redis, address, at_most).await
+    }
+
+    async fn connect_as(
+        &self,
+        role: Role,
+        address: &RedisAddress,
+        at_most: Duration,
+    ) -> Result<MultiplexedConnection, NoConnection> {
         let (dialer, to) = (self.clone(), address.clone());
         // Files may be on a disk that is slow: checks on this thread do not wait for it.
         let client =
-            tokio::task::spawn_blocking(move || dialer.client(&to)).await.map_err(|_| NoConnection::Late)??;
+            tokio::task::spawn_blocking(move || dialer.client(role, &to)).await.map_err(|_| NoConnection::Late)??;
         let settings = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(at_most))
             // Who sends a command has a deadline of their own.
@@ -101,8 +120,15 @@ impl Dialer {
         Ok(tokio::time::timeout(at_most, connecting).await.map_err(|_| NoConnection::Late)??)
     }
 
-    fn client(&self, address: &RedisAddress) -> Result<Client, NoConnection> {
-        let Redis { tls, username, password_file, database, .. } = &self.redis;
+    fn client(&self, role: Role, address: &RedisAddress) -> Result<Client, NoConnection> {
+        let Redis { tls, sentinel, .. } = &self.redis;
+        let (username, password_file, database) = match (role, sentinel) {
+            // Sentinels have no databases, and a password of their own.
+            (Role::Sentinel, Some(sentinel)) => (&sentinel.username, &sentinel.password_file, &0),
+            (Role::Redis, _) | (Role::Sentinel, None) => {
+                (&self.redis.username, &self.redis.password_file, &self.redis.database)
+            }
+        };
         // Redis need not allow CLIENT SETINFO for us.
         let mut settings = RedisConnectionInfo::default().set_db(i64::from(*database)).set_skip_set_lib_name();
         if let Some(path) = password_file {
@@ -177,6 +203,7 @@ mod tests {
         Dialer::new(Redis {
             layout: Layout::Single,
             addresses: Vec::new(),
+            sentinel: None,
             tls: None,
             username: Some("keybound".to_owned()),
             password_file: Some(directory.join("password")),

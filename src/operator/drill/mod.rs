@@ -193,11 +193,15 @@ async fn drill(
     if let Some(Err(error)) = draft.map(|draft| draft.write(&record)) {
         return Err(Unasked(format!("error: the record could not be written: {error}")).into());
     }
-    Ok(match (record.held, taken_back) {
+    Ok(exit_code(record.held, taken_back))
+}
+
+const fn exit_code(held: bool, taken_back: Option<bool>) -> u8 {
+    match (held, taken_back) {
         (false, _) => NOT_HELD,
         (true, Some(false)) => STILL_REVOKED,
         (true, _) => 0,
-    })
+    }
 }
 
 fn plan(asked: &Revoke) -> Plan {

@@ -153,6 +153,44 @@ pub fn program(name: &str) -> PathBuf {
     program
 }
 
+/// Sentinels that watch over a primary, and most of which must agree.
+#[allow(dead_code, reason = "one suite asks")]
+pub struct Sentinels(pub Vec<(u16, Process)>);
+
+#[allow(dead_code, reason = "one suite asks")]
+impl Sentinels {
+    /// Three of them, which notice within half a second.
+    pub fn start(name: &str, called: &str, primary: &Redis) -> Self {
+        let one = |number| {
+            let (port, directory) = (place::free_port(), place::directory(&format!("{name}-sentinel-{number}")));
+            let file = directory.join("sentinel.conf");
+            let watched = primary.port;
+            let text = format!(
+                "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor {called} 127.0.0.1 {watched} 2\n\
+                 sentinel down-after-milliseconds {called} 500\nsentinel failover-timeout {called} 3000\n",
+                directory.display()
+            );
+            std::fs::write(&file, text).expect("a written file");
+            let (log, file) = (directory.join("sentinel.log"), file.display().to_string());
+            (port, Process::start(&program("redis-server"), &[&file, "--sentinel"], &log, &log))
+        };
+        let sentinels = Self((0..3).map(one).collect());
+        for (port, _) in &sentinels.0 {
+            until("the Sentinels know each other and the replica", START, || {
+                let mut stream = TcpStream::connect(("127.0.0.1", *port)).ok()?;
+                let known = send(&mut stream, &["SENTINEL", "MASTER", called])?;
+                (known.contains("num-other-sentinels,2") && known.contains("num-slaves,1")).then_some(())
+            });
+        }
+        sentinels
+    }
+
+    /// Where they are, as a list of YAML.
+    pub fn addresses(&self) -> Vec<String> {
+        self.0.iter().map(|(port, _)| format!("127.0.0.1:{port}")).collect()
+    }
+}
+
 /// A port for a node of a cluster: nodes speak to each other ten thousand above it, and there it must be free too.
 fn node_port() -> u16 {
     loop {

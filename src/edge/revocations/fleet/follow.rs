@@ -275,7 +275,8 @@ impl Telling {
 async fn look(fleet: &Fleet, node: &Node, cursor: &mut u64) -> Ended {
     loop {
         tokio::time::sleep(LOOK).await;
-        if !node.is_unchanged().await? {
+        let current = fleet.dialer.is_current(&node.address, LOOK).await.map_err(|(_, why)| why)?;
+        if !current || !node.is_unchanged().await? {
             return Err(Broken::Forgot);
         }
         let (next, found) = node.scan(*cursor).await?;

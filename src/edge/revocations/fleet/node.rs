@@ -86,12 +86,13 @@ impl Node {
     /// # Errors
     /// Where, and why not.
     pub async fn find(dialer: &Dialer, names: &Names, now: i64) -> Result<Self, (String, Unusable)> {
-        let asked = dialer.redis().addresses.iter().map(|address| {
+        let addresses = dialer.first_addresses(LOOK).await.map_err(|(address, why)| (address.to_string(), why))?;
+        let asked = addresses.iter().map(|address| {
             Box::pin(async move {
                 let told = |why| (address.to_string(), why);
                 let asks = dialer.connect(address, LOOK).await.map_err(|why| told(why.into()))?;
                 let owner = match dialer.redis().layout {
-                    Layout::Single => address.clone(),
+                    Layout::Single | Layout::Sentinel => address.clone(),
                     Layout::Cluster => {
                         let slots = slots(&asks, address, LOOK).await.map_err(told)?;
                         slots.owner(names.slot).cloned().ok_or_else(|| told(Unusable::ClusterDown))?

@@ -166,6 +166,16 @@ impl Link {
             })
         });
         let unchanged = try_join_all(looks).await?;
+        for node in topology.nodes.values() {
+            // A primary that was replaced may not know it yet.
+            let why = match self.store.dialer.is_current(&node.address, LOOK).await {
+                Ok(true) => continue,
+                Ok(false) => format!("{} is not the primary any more", node.address),
+                Err((address, why)) => format!("{address}: {why}"),
+            };
+            node.close();
+            return Err(why);
+        }
         Ok(unchanged.into_iter().all(|unchanged| unchanged))
     }
 }

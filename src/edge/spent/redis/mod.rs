@@ -128,7 +128,7 @@ impl Store {
     /// Connects to every node and examines it; connections of `before` that stand are used again.
     async fn assemble(&self, before: Option<&Topology>) -> Result<Topology, (RedisAddress, Unusable)> {
         let (slots, owners) = match self.redis().layout {
-            Layout::Single => (None, self.redis().addresses.clone()),
+            Layout::Single | Layout::Sentinel => (None, self.dialer.first_addresses(LOOK).await?),
             Layout::Cluster => {
                 let slots = self.slots(before).await?;
                 let owners = slots.owners();
