@@ -134,7 +134,8 @@ mod tests {
     fn read(admin: &str, callers: &str) -> Result<Config, String> {
         let source = format!(
             "listeners:\n  check: [{{ name: edge, address: 127.0.0.1:0 }}]\n{admin}bundle: {{ directory: policies }}\n\
-             issuers: [{{ issuer: https://as.test, keys: {{ discovery: true }}, audiences: [a], max_lifetime_seconds: 300 }}]\n{callers}"
+             issuers: [{{ issuer: https://as.test, keys: {{ discovery: true }}, audiences: [a], max_lifetime_seconds: 300 }}]\n\
+             revocations: {{ journal: revocations }}\n{callers}"
         );
         let read = parse("keybound.yaml", &source);
         read.map(|(config, _)| config).map_err(|problems| {

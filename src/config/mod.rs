@@ -134,6 +134,13 @@ fn settle(written: raw::File, node: &Node, findings: &mut Findings) -> Config {
     if let Some(listener) = &mut listeners.admin {
         listener.certificate_optional = bearers;
     }
+    if listeners.admin.is_some() && journal.is_none() {
+        findings.warning(
+            node.key("listeners").key("admin").at,
+            "what is revoked at this listener is forgotten when the process ends",
+            "add `revocations.journal`",
+        );
+    }
     let held = (written.redis.is_some(), journal.is_some());
     let nonces = &written.proofs.nonce_key_files;
     let shared = shared::settle(written.revocations.shared, held, nonces, of_revocations, findings);

@@ -157,7 +157,7 @@ async fn what_is_revoked_at_one_replica_is_denied_at_the_other_and_taken_back_at
     assert!(two.metric("keybound_revocation_propagation_seconds_count", &[("origin", "fleet")]) > 0.9);
     assert!(two.metric("keybound_revocations_received_total", &[("outcome", "new")]) > 0.9);
     let (output, said) = two.desk.says(&["cancel", &id, "--reason", "the exercise is over"]);
-    assert!(output.success() && said.contains("the fleet has been told"), "{said}");
+    assert!(output.success() && said.contains("Redis has it for the other replicas"), "{said}");
     for replica in [&one, &two] {
         replica.lets_pass("t-1").await;
         replica.send(&request).await.allowed();

@@ -80,15 +80,15 @@ impl Desk {
         document(&text)
     }
 
-    /// The same; it works here, whether the fleet has been told or not.
+    /// The same; it works here, whether Redis has it for the others or not.
     #[track_caller]
     pub fn told(&self, arguments: &[&str]) -> Value {
         let (status, text) = self.says(arguments);
         let document = document(&text);
         let (code, words) = if document["shared"] == true {
-            (0, "the fleet has been told")
+            (0, "Redis has it for the other replicas")
         } else {
-            (4, "THIS REPLICA ALONE SO FAR: the others are told when Redis is back")
+            (4, "THIS REPLICA ALONE SO FAR: the others are told when Redis takes it")
         };
         assert!(status.code() == Some(code) && text.contains(words), "{arguments:?}: {status} {text}");
         document

@@ -101,7 +101,7 @@ async fn granted(
     let client = connections.client().map_err(|why| Unasked(format!("error: {why}")))?;
     let granted = grant.ask(&client, key).await.map_err(|why| {
         Unasked(format!(
-            "error: no canary: {why}\n  help: look for the client and its rights at the authorization server"
+            "error: no canary: {why}\n  help: look for the client and its rights at the authorization server; if it cannot be reached, for its name and for --ca-file"
         ))
     })?;
     match (granted.is_dpop, key) {

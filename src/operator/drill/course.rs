@@ -57,6 +57,13 @@ pub struct Revoked {
     pub document: Value,
 }
 
+impl Revoked {
+    /// Whether Redis had it for the other replicas by then, where they share.
+    pub fn shared(&self) -> Option<bool> {
+        self.document.get("shared").and_then(Value::as_bool)
+    }
+}
+
 /// Why there is nothing to measure.
 pub enum Unrevoked {
     /// It was refused: nothing is revoked.
@@ -139,7 +146,7 @@ pub async fn allowed_before(lines: &[Line], shown: &Shown, plan: &Plan) -> Resul
     if refused.is_empty() {
         return Ok(());
     }
-    let remedy = "give a canary that may call every way in, or --allowed-status; nothing was revoked";
+    let remedy = "give a canary that may call every way in and that no earlier drill revoked, or --allowed-status; nothing was revoked";
     Err(Unasked(format!("error: not allowed before the drill:\n  {}\n  help: {remedy}", refused.join("\n  "))))
 }
 

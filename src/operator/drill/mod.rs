@@ -278,7 +278,8 @@ fn body(asked: &Revoke, canary: &Canary, id: EntryId) -> Result<Vec<u8>, Unasked
 
 fn answered(revoked: &Revoked) -> String {
     let stored = if revoked.stored { "in force and stored" } else { "in force, NOT STORED: a restart forgets it" };
-    format!("the revocation was answered after {} ms: {stored}", revoked.took.as_millis())
+    let shared = if revoked.shared() == Some(false) { "; THE OTHER REPLICAS ARE NOT TOLD YET" } else { "" };
+    format!("the revocation was answered after {} ms: {stored}{shared}", revoked.took.as_millis())
 }
 
 async fn take_back<W: Write>(

@@ -51,6 +51,9 @@ struct Entry {
     id: String,
     target: Target,
     stored: bool,
+    /// Whether Redis had it for the other replicas by the answer; absent where replicas share nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared: Option<bool>,
     /// Absent if nobody wanted that.
     #[serde(skip_serializing_if = "Option::is_none")]
     taken_back: Option<bool>,
@@ -135,7 +138,7 @@ impl Record {
             connections: plan.lanes.name(),
             worst_ms: worst.and_then(|all| all.into_iter().max()),
             canary,
-            revoked: Entry { id, target, stored: revoked.stored, taken_back },
+            revoked: Entry { id, target, stored: revoked.stored, shared: revoked.shared(), taken_back },
             asked: asked.map(str::to_owned),
             sent: when::text_of_millis(revoked.sent_at),
             answered: when::text_of_millis(revoked.answered_at),

@@ -9,15 +9,17 @@ use clap::{Args, Subcommand};
 #[command(after_help = "\
 WHICH ONE?
   A token leaked                      token --token-file FILE     that token alone, at once
-  A person's or robot's laptop is gone   subject --sub …          their tokens until now; new ones pass
+  A person's or robot's laptop is gone
+                                      subject --sub …             their tokens until now; new ones pass, some seconds later
   A client's secret leaked            client --client-id …        every token of that client, new ones too, until taken back
   A DPoP key was stolen               proof-key --jkt …           every token bound to that key
-  A client certificate was stolen     certificate --certificate-file FILE   the certificate, and tokens bound to it
+  A client certificate was stolen     certificate --certificate-file FILE
+                                                                  the certificate, and tokens bound to it
   An issuer's signing key leaked      key --kid …                 every token verified with that key
   An issuer is taken over             issuer --issuer …           every token of it
 
 It bites as soon as the answer is here. Asking again with the same --id is asking once. Exit code 0: done; 3: in force, but not stored
-yet (ask again with the same --id); 4: done at this replica, and the others are told when Redis is back; 1: not done.")]
+yet (ask again with the same --id); 4: done at this replica, and the others are told when Redis takes it (if that cannot wait, ask each, without --id); 1: not done.")]
 pub struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,

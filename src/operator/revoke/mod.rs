@@ -171,11 +171,14 @@ fn tell_fleet(document: &Value, out: &mut impl Write) -> io::Result<ExitCode> {
     match document.get("shared").and_then(Value::as_bool) {
         None => Ok(ExitCode::SUCCESS),
         Some(true) => {
-            writeln!(out, "the fleet has been told")?;
+            writeln!(out, "Redis has it for the other replicas")?;
             Ok(ExitCode::SUCCESS)
         }
         Some(false) => {
-            writeln!(out, "THIS REPLICA ALONE SO FAR: the others are told when Redis is back")?;
+            writeln!(
+                out,
+                "THIS REPLICA ALONE SO FAR: the others are told when Redis takes it. If that cannot wait, ask each of them, without --id"
+            )?;
             Ok(ExitCode::from(NOT_SHARED))
         }
     }

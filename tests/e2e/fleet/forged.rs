@@ -97,6 +97,13 @@ async fn who_has_no_key_of_the_fleet_can_neither_revoke_nor_take_back() {
     let new = Replica::started("forged-new", &Plan { is_kept: false, ..plan });
     new.desk.lab.wait_until_ready();
     nothing_has_changed(&[&one, &two, &new], &["revoked", "afterwards"]).await;
+    // One who has the key, and gives an id away twice: each keeps what it knows, and says so once.
+    let twice = keys(KEY).seal("keybound", &text(entry(&id))).unwrap();
+    write(&redis, &id, &twice);
+    counted(&two, "conflict");
+    tokio::time::sleep(NOTICED / 4).await;
+    assert!((two.metric("keybound_revocations_received_total", &[("outcome", "conflict")]) - 1.0).abs() < 0.1);
+    nothing_has_changed(&[&one, &two], &["revoked", "afterwards"]).await;
 }
 
 #[tokio::test]

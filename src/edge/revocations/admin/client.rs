@@ -130,7 +130,10 @@ impl Api {
             Ok((status, document)) | Err(Failed { answer: Some((status, document)), .. }) => {
                 Ok(Answered { status, document, tries })
             }
-            Err(Failed { why, .. }) => Err(Unasked(format!("error: {}: {why}", self.base))),
+            Err(Failed { why, .. }) => {
+                let remedy = "--admin is the URL of `listeners.admin`, https:// where it has `tls`; --ca has the CA of its certificate";
+                Err(Unasked(format!("error: {}: {why}\n  help: {remedy}", self.base)))
+            }
         }
     }
 
@@ -184,6 +187,7 @@ fn bearer(path: &Path) -> Result<String, Unasked> {
 /// The words of a problem document.
 #[must_use]
 pub fn told(document: &Value) -> String {
-    let word = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or("the answer is no problem document");
-    format!("error: {}\n  help: {}", word("detail"), word("remedy"))
+    let word = |name: &str, or| document.get(name).and_then(Value::as_str).unwrap_or(or);
+    let (what, remedy) = ("this is no answer of an admin listener", "--admin is the URL of `listeners.admin`");
+    format!("error: {}\n  help: {}", word("detail", what), word("remedy", remedy))
 }

@@ -64,6 +64,8 @@ struct Telling {
     place: Place,
     /// Whether it is to be done at once, because much may be lacking.
     in_haste: bool,
+    /// Whether something was lacking since the start.
+    lacked_any: bool,
     /// When something was lacking that nobody had expected to be.
     lacked: Option<Instant>,
 }
@@ -231,7 +233,7 @@ impl Telling {
     async fn compare(&mut self, fleet: &Fleet, node: &Node) -> Ended {
         loop {
             if fleet.outbox.must_tell_all() {
-                (self.place, self.in_haste) = (Place::Start, true);
+                (self.place, self.in_haste, self.lacked_any) = (Place::Start, true, false);
             }
             let (held, next) = match fleet.revocations.held(self.place.clone(), PAGE).await {
                 Ok(held) => held,
@@ -258,6 +260,11 @@ impl Telling {
                 // Where one is missing, more may be.
                 self.lacked = Some(Instant::now());
                 fleet.outbox.tell_all();
+            }
+            self.lacked_any |= !lacking.is_empty();
+            if next.is_none() && !core::mem::take(&mut self.lacked_any) {
+                // Redis has all that is held here, whoever wrote it.
+                fleet.outbox.standing.told();
             }
             self.in_haste &= next.is_some();
             self.place = next.unwrap_or_default();

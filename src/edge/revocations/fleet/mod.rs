@@ -11,6 +11,7 @@ mod outbox;
 mod sealed;
 pub mod standing;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -22,6 +23,7 @@ use super::entry::Record;
 use super::journal::store::held::Place;
 use super::journal::store::{NotStored, Work};
 use crate::config::Config;
+use crate::decision::revocation::EntryId;
 use crate::edge::clock;
 use crate::edge::keeper::FleetSupplies;
 use crate::edge::patience::Seldom;
@@ -35,6 +37,8 @@ use standing::Standing;
 
 /// How long after their end entries stay in Redis: replicas' clocks may differ, and for some it may not have come.
 const KEPT_MILLIS: i64 = 120_000;
+/// Ids with two entries that are told of; more are not.
+const CONFLICTS: usize = 10_000;
 
 /// What one process does for the fleet.
 pub struct Fleet {
@@ -45,6 +49,8 @@ pub struct Fleet {
     asked: Mutex<Option<mpsc::Receiver<Arc<Record>>>>,
     metrics: Arc<Metrics>,
     refused: Mutex<Seldom>,
+    /// Ids that were found to be two entries'.
+    conflicts: Mutex<HashSet<EntryId>>,
 }
 
 impl Fleet {
@@ -70,6 +76,7 @@ impl Fleet {
             asked: Mutex::new(Some(asked)),
             metrics: Arc::clone(metrics),
             refused: Mutex::default(),
+            conflicts: Mutex::default(),
         })
     }
 
@@ -90,15 +97,36 @@ impl Fleet {
                 Err(refusal) => self.refuse(refusal),
             }
         }
-        self.revocations.receive(records, is_measured, &self.metrics)
+        let received = self.revocations.receive(records, is_measured, &self.metrics);
+        received.conflicts.into_iter().for_each(|id| self.conflict(id));
+        received.useless
+    }
+
+    /// Two entries have one id: it is found again whenever Redis is looked through, and told once.
+    fn conflict(&self, id: EntryId) {
+        let mut known = self.conflicts.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < CONFLICTS && known.insert(id) {
+            self.metrics.received(Applied::Conflict.name());
+            tracing::error!(
+                revocation = %id,
+                "two replicas were asked for different things with this id, and each keeps its own: revoke both anew, with other ids"
+            );
+        }
     }
 
     fn refuse(&self, refusal: sealed::Refusal) {
         let why = refusal.name();
+        if refusal == sealed::Refusal::Unverified {
+            self.outbox.standing.unverified();
+        }
         self.metrics.received(why);
         let times = self.refused.lock().unwrap_or_else(PoisonError::into_inner).due(Instant::now());
         if let Some(times) = times {
-            tracing::warn!(why, times, "what stands among the revocations of the fleet does not count");
+            tracing::warn!(
+                why,
+                times,
+                "what stands among the revocations of the fleet does not count: if it is `unverified`, compare revocations.shared.key_files with the other replicas'"
+            );
         }
     }
 
@@ -110,13 +138,20 @@ impl Fleet {
     }
 }
 
+/// What else is to be done about records that were received.
+struct Received {
+    /// Places in Redis that are of no use any more.
+    useless: Vec<String>,
+    /// Ids that are another entry's here.
+    conflicts: Vec<EntryId>,
+}
+
 /// What a fleet needs of what is held here.
 impl Revocations {
-    /// Takes what other replicas have taken: it bites, and is stored here too, so that a start without them knows it. Which places in
-    /// Redis are of no use any more.
-    fn receive(&self, records: Vec<Record>, is_measured: bool, metrics: &Metrics) -> Vec<String> {
+    /// Takes what other replicas have taken: it bites, and is stored here too, so that a start without them knows it.
+    fn receive(&self, records: Vec<Record>, is_measured: bool, metrics: &Metrics) -> Received {
         let now = clock::millis();
-        let (mut work, mut useless) = (Vec::new(), Vec::new());
+        let (mut work, mut useless, mut conflicts) = (Vec::new(), Vec::new(), Vec::new());
         for record in records {
             if let Record::Entry(entry) = &record
                 && entry.has_ended(now)
@@ -132,8 +167,11 @@ impl Revocations {
                 continue;
             }
             let applied = self.book().receive(&record, now, is_measured);
-            metrics.received(applied.name());
+            if applied != Applied::Conflict {
+                metrics.received(applied.name());
+            }
             match (record, applied) {
+                (Record::Entry(entry), Applied::Conflict) => conflicts.push(entry.id),
                 (Record::Entry(entry), Applied::New | Applied::Cancelled) => {
                     work.push(Work::Entry(Arc::new(entry), now));
                 }
@@ -144,7 +182,7 @@ impl Revocations {
         if !work.is_empty() {
             self.journal.leave(work);
         }
-        useless
+        Received { useless, conflicts }
     }
 
     /// Some of what is held, after a place; the place to go on after, unless this was all.

@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::config::OnStale;
 use crate::edge::revocations::list::Source;
 
+/// What does not verify is found again within so many seconds, where there are some 75,000 records at most.
+const LOOKED_THROUGH_SECONDS: i64 = 600;
+
 /// One for the process.
 pub struct Standing {
     stale_after_seconds: i64,
@@ -22,6 +25,10 @@ struct State {
     why: Option<String>,
     /// Why the others are not told now.
     untold: Option<String>,
+    /// When something was found last that no key verifies, Unix seconds.
+    unverified: Option<i64>,
+    /// It has been said that what was heard is too old.
+    told_stale: bool,
 }
 
 /// What can be said of it.
@@ -39,7 +46,8 @@ impl Standing {
     /// Nothing was heard yet. `heard` is told how long what was heard is good.
     #[must_use]
     pub fn new(stale_after_seconds: i64, on_stale: OnStale, heard: Arc<Source>, clock: fn() -> i64) -> Self {
-        let state = State { last: clock(), has_caught_up: false, why: None, untold: None };
+        let state =
+            State { last: clock(), has_caught_up: false, why: None, untold: None, unverified: None, told_stale: false };
         Self { stale_after_seconds, on_stale, heard, clock, state: Mutex::new(state) }
     }
 
@@ -48,6 +56,7 @@ impl Standing {
         let mut state = self.state();
         let was_away = state.why.take().is_some() || !state.has_caught_up;
         state.has_caught_up = true;
+        state.told_stale = false;
         state.last = then;
         drop(state);
         self.heard.good_until(then.saturating_add(self.stale_after_seconds));
@@ -63,6 +72,28 @@ impl Standing {
                 why,
                 "revocations of other replicas are not heard now: those that are asked meanwhile come later"
             );
+        }
+        if self.now().is_stale && !core::mem::replace(&mut self.state().told_stale, true) {
+            let then = self.consequence();
+            tracing::error!(
+                why,
+                stale_after_seconds = self.stale_after_seconds,
+                then,
+                "revocations of other replicas are stale"
+            );
+        }
+    }
+
+    /// Something stands in Redis that no key of this replica verifies.
+    pub fn unverified(&self) {
+        self.state().unverified = Some((self.clock)());
+    }
+
+    /// What being stale comes to.
+    const fn consequence(&self) -> &'static str {
+        match self.on_stale {
+            OnStale::Deny => "requests with a token are denied",
+            OnStale::Serve => "what others revoked meanwhile passes here",
         }
     }
 
@@ -111,20 +142,20 @@ impl Standing {
         let Heard { has_caught_up, seconds, is_stale } = self.now();
         let state = self.state();
         let (why, untold) = (state.why.clone(), state.untold.clone());
+        let now = (self.clock)();
+        let unverified = state.unverified.is_some_and(|at| now.saturating_sub(at) < LOOKED_THROUGH_SECONDS);
         drop(state);
+        let unverified = if unverified { "; SOME DO NOT VERIFY (compare revocations.shared.key_files)" } else { "" };
         let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
         let untold = untold.map(|why| format!("; THE OTHERS ARE NOT TOLD ({why})")).unwrap_or_default();
-        let then = match self.on_stale {
-            OnStale::Deny => "requests with a token are denied",
-            OnStale::Serve => "what others revoked meanwhile passes here",
-        };
+        let then = self.consequence();
         let heard = match (has_caught_up, is_stale, why.is_empty()) {
             (false, ..) => format!("NOT HEARD yet{why}: {then}"),
             (true, true, _) => format!("NOT HEARD for {seconds} s{why}: {then}"),
             (true, false, false) => format!("not heard for {seconds} s{why}"),
             (true, false, true) => "heard".to_owned(),
         };
-        format!("revocations of the fleet: {heard}{untold}")
+        format!("revocations of the fleet: {heard}{untold}{unverified}")
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -176,6 +207,10 @@ mod tests {
         standing.told();
         standing.heard(NOW + 30);
         assert_eq!(standing.line(), "revocations of the fleet: heard");
+        standing.unverified();
+        assert!(standing.line().contains("; SOME DO NOT VERIFY"), "{}", standing.line());
+        CLOCK.store(NOW + 30 + LOOKED_THROUGH_SECONDS, Ordering::Relaxed);
+        assert!(!standing.line().contains("VERIFY"), "{}", standing.line());
     }
 
     #[test]

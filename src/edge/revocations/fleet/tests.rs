@@ -58,8 +58,10 @@ async fn what_others_tell_bites_and_is_kept_and_is_no_news_the_second_time() {
     let one = Record::Entry(entry(1, None));
     for _ in 0..2 {
         // A cancel may come before its entry.
-        assert!(revocations.receive(vec![cancel(2), one.clone()], true, &metrics).is_empty());
-        assert!(revocations.receive(vec![Record::Entry(entry(3, None)), cancel(3)], false, &metrics).is_empty());
+        assert!(revocations.receive(vec![cancel(2), one.clone()], true, &metrics).useless.is_empty());
+        assert!(
+            revocations.receive(vec![Record::Entry(entry(3, None)), cancel(3)], false, &metrics).useless.is_empty()
+        );
     }
     assert_eq!(revocations.book().len(), 1);
     let two = Record::Entry(Entry { asked_at: 1, ..entry(2, None) });
@@ -79,10 +81,10 @@ async fn what_has_ended_is_of_no_use_when_it_has_ended_for_everybody() {
     let (revocations, metrics) = opened(None);
     let now = clock::now();
     let ended = |seconds: i64| vec![Record::Entry(entry(1, Some(now - seconds)))];
-    assert!(revocations.receive(ended(60), true, &metrics).is_empty(), "by other clocks it may not have");
+    assert!(revocations.receive(ended(60), true, &metrics).useless.is_empty(), "by other clocks it may not have");
     let id = EntryId([1; 16]);
     assert_eq!(
-        revocations.receive(ended(KEPT_MILLIS / 1_000 + 1), true, &metrics),
+        revocations.receive(ended(KEPT_MILLIS / 1_000 + 1), true, &metrics).useless,
         [format!("{id}/cancel/admin"), id.to_string()]
     );
     assert!(revocations.book().is_empty());
