@@ -35,6 +35,7 @@ mod hops;
 mod hostile;
 mod introspection;
 mod lenient;
+mod meanwhile;
 mod open_failure;
 mod overload;
 mod readme;

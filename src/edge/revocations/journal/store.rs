@@ -5,6 +5,7 @@
 
 pub mod held;
 
+use core::ops::Bound;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -188,9 +189,9 @@ impl Store {
     ) -> Result<(Vec<Stored>, Option<EntryId>), NotStored> {
         self.read(|database| {
             let table = database.begin_read()?.open_table(ENTRIES)?;
-            let first = after.map_or(0, |after| number(after).saturating_add(1));
+            let after = after.map_or(Bound::Unbounded, |after| Bound::Excluded(number(after)));
             let mut found = Vec::new();
-            for (looked, row) in table.range(first..)?.enumerate() {
+            for (looked, row) in table.range::<u128>((after, Bound::Unbounded))?.enumerate() {
                 let (key, text) = row?;
                 let text = text.value();
                 let entry: Entry = serde_json::from_slice(text).map_err(unreadable)?;

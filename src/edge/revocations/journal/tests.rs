@@ -56,6 +56,18 @@ fn loaded(path: &Path) -> Result<(Vec<EntryId>, Vec<EntryId>), Unopened> {
 }
 
 #[test]
+fn nothing_comes_after_the_last_id_that_there_can_be() {
+    let store = Store::in_memory().unwrap();
+    let last = Entry { id: EntryId([0xff; 16]), ..entry(1).as_ref().clone() };
+    store.write(&[Work::Entry(Arc::new(last), NOW)]).unwrap();
+    let page = |after| store.page(after, (1, 100), |_| true).unwrap();
+    let (found, next) = page(None);
+    assert_eq!((found.len(), next), (1, Some(EntryId([0xff; 16]))));
+    let (found, next) = page(next);
+    assert_eq!((found.len(), next), (0, None), "who goes on from page to page comes to an end");
+}
+
+#[test]
 fn what_is_stored_is_there_at_the_next_start() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("journal");
