@@ -100,7 +100,7 @@ impl<'w> Walk<'w> {
         }
         let (hash, list) = (credential.token_hash(), self.snapshot.revocations.as_ref());
         let live = match &verified {
-            Some(token) => revocation::check_token(token, hash, list, self.now),
+            Some(token) => revocation::check_token(token, &credential.text(), list, self.now),
             None => revocation::check_unread(&issuer.rules.issuer, hash, list, self.now),
         };
         if let Err(revoked) = live {

@@ -5,7 +5,7 @@
 
 use crate::decision::denial::Denial;
 use crate::decision::facts::RequestFacts;
-use crate::decision::jose::sha256;
+use crate::decision::jose::{is_compact_shaped, sha256};
 use crate::decision::limits;
 
 /// The authentication scheme in use.
@@ -44,12 +44,41 @@ impl<'a> PresentedCredential<'a> {
         &self.token_hash
     }
 
+    /// What the token's text is called.
+    #[must_use]
+    pub fn text(&self) -> TokenText<'a> {
+        TokenText { text: self.token, hash: self.token_hash }
+    }
+
     /// The one proof, under the scheme `DPoP`. `None` under `Bearer`, where a stray proof is ignored.
     ///
     /// # Errors
     /// The denial that the binding step answers: no proof, or several.
     pub fn proof(&self) -> Result<Option<&'a [u8]>, Denial> {
         self.proof
+    }
+}
+
+/// The text of a token that was presented, and its name. Says nothing of what it is worth.
+#[derive(Clone, Copy)]
+pub struct TokenText<'a> {
+    text: &'a [u8],
+    hash: [u8; 32],
+}
+
+impl TokenText<'_> {
+    /// SHA-256 of all of it.
+    #[must_use]
+    pub fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+
+    /// SHA-256 of a JWT up to its signature. The signature can be another one and as good: of ECDSA each has a twin (`s` and `n − s`).
+    #[must_use]
+    pub fn signed_hash(&self) -> Option<[u8; 32]> {
+        is_compact_shaped(self.text).then_some(())?;
+        let end = self.text.iter().rposition(|byte| *byte == b'.')?;
+        self.text.get(..end).map(sha256)
     }
 }
 

@@ -24,6 +24,7 @@ pub mod revocation;
 pub mod route;
 pub mod security_event;
 pub mod snapshot;
+mod spending;
 mod standing;
 pub mod status_list;
 pub mod target;
@@ -34,15 +35,16 @@ mod verdict;
 use std::sync::Arc;
 
 pub use asking::Asking;
+pub use spending::Unsettled;
 pub use standing::Looking;
 pub use verdict::{Decision, Findings, Heard, Identity, Refusal, Remembered, Verdict};
 
 use asking::Ahead;
-use binding::{Bound, BoundSender, Occasion, ProofAhead, ProvenSender, Sender, Spend, Spending};
+use binding::{Bound, Occasion, ProofAhead, ProvenSender, Sender};
 use certificate::{CertificateDenial, PeerCertificate};
 use challenge::Challenger;
 use client::Registration;
-use credential::{PresentedCredential, Scheme};
+use credential::{PresentedCredential, Scheme, TokenText};
 use denial::{Denial, OauthError};
 use facts::RequestFacts;
 use jose::Map;
@@ -75,6 +77,7 @@ struct Walk<'w> {
     facts: &'w RequestFacts<'w>,
     route: Route<'w>,
     scheme: Option<Scheme>,
+    presented: Option<TokenText<'w>>,
     now: i64,
     findings: Findings,
 }
@@ -84,13 +87,6 @@ struct Evidence<'w, T = StandingToken> {
     token: T,
     registration: Option<&'w Registration>,
     certificate: Option<PeerCertificate>,
-}
-
-/// Waits for the memory of spent proofs.
-pub struct Unsettled<'w> {
-    walk: Walk<'w>,
-    evidence: Evidence<'w>,
-    bound: BoundSender,
 }
 
 /// Waits for policy.
@@ -127,7 +123,7 @@ pub fn examine<'w>(snapshot: &'w Snapshot, facts: &'w RequestFacts<'w>, now: i64
         bundle: Some(bundle.revision.clone()),
         ..Findings::default()
     };
-    let walk = Walk { snapshot, bundle, facts, route, scheme: None, now, findings };
+    let walk = Walk { snapshot, bundle, facts, route, scheme: None, presented: None, now, findings };
     if walk.route.operation().public && facts.authorization().is_empty() {
         return Examined::Proven(Box::new(Proven { walk, sender: None }));
     }
@@ -142,7 +138,7 @@ impl<'w> Walk<'w> {
             Ok(credential) => credential,
             Err(denial) => return self.without_principal(denial),
         };
-        self.scheme = Some(credential.scheme());
+        (self.scheme, self.presented) = (Some(credential.scheme()), Some(credential.text()));
         self.findings.stray_proof = credential.scheme() == Scheme::Bearer && !self.facts.dpop().is_empty();
         if self.cannot_be_read_here(&credential) {
             return self.ask_first(credential);
@@ -172,7 +168,7 @@ impl<'w> Walk<'w> {
         };
         let list = self.snapshot.revocations.as_ref();
         self.findings.revocations = if list.is_behind(self.now) { Heard::Stale } else { Heard::AsConfigured };
-        let token = match revocation::check(token, credential.token_hash(), certificate.as_ref(), list, self.now) {
+        let token = match revocation::check(token, &credential.text(), certificate.as_ref(), list, self.now) {
             Ok(live) => live,
             Err(revoked) => return self.revoked(revoked),
         };
@@ -298,27 +294,6 @@ impl<'w> Walk<'w> {
 
     fn mint(&self) -> String {
         self.snapshot.nonces.mint(&self.route.api().id, self.now)
-    }
-}
-
-impl<'w> Unsettled<'w> {
-    /// What must be remembered.
-    #[must_use]
-    pub fn spend(&self) -> &Spend {
-        self.bound.spend()
-    }
-
-    /// Goes on with the memory's answer.
-    #[must_use]
-    pub fn settle(self, spending: Spending) -> Examined<'w> {
-        let Self { mut walk, evidence, bound } = self;
-        match bound.settle(spending) {
-            Ok(sender) => Examined::Proven(Box::new(Proven { walk, sender: Some((evidence, sender)) })),
-            Err(denial) => match walk.soften(denial) {
-                Ok(()) => walk.unproven(evidence),
-                Err(decision) => Examined::Ended(decision),
-            },
-        }
     }
 }
 

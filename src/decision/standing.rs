@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use super::binding::Bound;
+use super::certificate::PeerCertificate;
 use super::denial::Denial;
-use super::revocation::{LiveToken, Revoked};
+use super::revocation::{self, LiveToken, Revoked};
 use super::status_list::{self, Look, StandingToken, StatusList};
-use super::token::Issuer;
+use super::token::{Issuer, VerifiedToken};
 use super::{Evidence, Examined, Proven, Unsettled, Walk};
 
 /// Waits for a status list.
@@ -39,6 +40,9 @@ impl<'w> Looking<'w> {
     #[must_use]
     pub fn found(self, list: Option<&StatusList>) -> Examined<'w> {
         let Self { walk, evidence, bound, issuer, .. } = self;
+        if let Err(revoked) = walk.is_still_live(evidence.token.token(), evidence.certificate.as_ref()) {
+            return walk.revoked(revoked);
+        }
         let (now, (token, rest)) = (walk.now, evidence.parts());
         match status_list::check_found(token, issuer, list, now) {
             Ok(token) => walk.stood(rest.with(token), bound),
@@ -62,6 +66,19 @@ impl<'w> Evidence<'w, ()> {
 }
 
 impl<'w> Walk<'w> {
+    /// Looks once more for what was revoked while something was waited for.
+    pub(super) fn is_still_live(
+        &self,
+        token: &VerifiedToken,
+        certificate: Option<&PeerCertificate>,
+    ) -> Result<(), Revoked> {
+        let Some(presented) = &self.presented else {
+            return Err(Revoked { denial: Denial::FaultInternal, entry: None });
+        };
+        let list = self.snapshot.revocations.as_ref();
+        revocation::check_again(token, presented, certificate, list, self.now)
+    }
+
     pub(super) fn revoked(mut self, revoked: Revoked) -> Examined<'w> {
         self.findings.revoked_by = revoked.entry;
         Examined::Ended(self.deny(revoked.denial))

@@ -7,7 +7,7 @@ use crate::family::Family;
 use crate::row::{Envoy, Row, row};
 use crate::support::inventory::host;
 use crate::support::issuers::{KID_ED25519, KID_RSA};
-use crate::support::revoked::{LEFT_AT, LEFT_SERVER, OPAQUE, good_same};
+use crate::support::revoked::{LEFT_AT, LEFT_SERVER, OPAQUE, good_same, good_signed_again};
 use crate::support::{
     Good, NOW, Setting, good, good_asked, good_at, good_bearer, good_both, good_legacy, good_mtls, good_mtls_by_header,
     good_mtls_with, good_opaque_bearer, good_second, good_with, keys, pki,
@@ -57,7 +57,12 @@ fn rv_01_tokens() -> Vec<Row> {
     }
     rows.extend([
         rv("a token that is revoked by its hash is refused", under(good_same()), bearer_token("token_revoked")),
-        rv("another one that differs in its signature alone is not", under(good_bearer()), allow()),
+        rv("another one is not", under(good_bearer()), allow()),
+        rv(
+            "one that is revoked by the hash of what is signed is refused, whatever its signature",
+            under(good_signed_again()),
+            bearer_token("token_revoked"),
+        ),
         rv(
             "an opaque token that is revoked by its hash is refused, and its issuer is not asked",
             under(good_opaque_bearer().opaque_text(OPAQUE).unanswered()),

@@ -109,3 +109,27 @@ async fn a_name_is_what_it_says_however_json_has_it_written() {
     desk.done(&["key", "--issuer", ISSUER, "--kid", crate::support::issuers::KID, "--reason", "an exercise"]);
     assert_eq!(judged(&desk, &unnamed()).await, "token_revoked");
 }
+
+#[tokio::test]
+async fn a_key_that_is_published_under_two_names_is_revoked_by_either() {
+    let desk = Desk::open("twin");
+    let twins = [keys().server.jwk_as("old-name", &json!({})), keys().server.jwk_as("twin", &json!({"alg": "ES256"}))];
+    let set = json!({ "keys": twins });
+    replace(&desk.lab.directory.join("keys.json"), set.to_string());
+    let of = |kid: Option<&'static str>| {
+        let request = mtls().token(move |token| match kid {
+            Some(kid) => token.header["kid"] = json!(kid),
+            None => token.without_header("kid"),
+        });
+        request.build()
+    };
+    let begun = Instant::now();
+    while judged(&desk, &of(Some("twin"))).await != "allowed" {
+        assert!(begun.elapsed() < Duration::from_secs(10), "the new keys are not served");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    desk.done(&["key", "--issuer", ISSUER, "--kid", "twin", "--reason", "leaked"]);
+    for kid in [Some("twin"), Some("old-name"), None] {
+        assert_eq!(judged(&desk, &of(kid)).await, "token_revoked", "{kid:?}");
+    }
+}

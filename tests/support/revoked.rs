@@ -30,15 +30,24 @@ fn sha256(text: &str) -> Thumbprint {
     Thumbprint(from_base64url(text).try_into().expect("32 bytes"))
 }
 
+/// A request whose token has another signature each time, and always says the same.
+pub fn good_signed_again() -> Good {
+    good_bearer().token(|token| token.claims["jti"] = json!("signed again and again"))
+}
+
 /// A list with something of every kind.
 pub fn revoked() -> RevocationList {
     let (server, text) = (|| SERVER.to_owned(), |text: &str| text.to_owned());
     let hash = super::sha256(good_same().access_token());
+    let again = good_signed_again().access_token();
+    let (signed, _) = again.rsplit_once('.').expect("a JWT");
+    let signed = sha256(&super::sha256(signed));
     let renewed = certificate::names_of(&pki().renewed.der).expect("names");
     let targets = [
         Target::Token { issuer: server(), jti: text("revoked") },
         Target::TokenHash { issuer: server(), sha256: sha256(&hash) },
         Target::TokenHash { issuer: server(), sha256: sha256(&super::sha256(OPAQUE)) },
+        Target::TokenHash { issuer: server(), sha256: signed },
         Target::Subject { issuer: server(), sub: text("revoked") },
         Target::Client { issuer: server(), client_id: text("revoked") },
         Target::Session { issuer: server(), sid: text("revoked") },

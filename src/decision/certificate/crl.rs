@@ -1,7 +1,8 @@
 //! Certificate revocation lists (RFC 5280 §5) for the chains that we verify ourselves.
 //!
 //! Proves, when a list is read: a CA of the trust bundle signed it. That it covers a certificate, names it or has run out is judged by
-//! rustls' webpki for each certificate of a path; nothing of that is done here. Refuses what webpki cannot read: deltas, indirect
+//! rustls' webpki for each certificate of a path, by the first list that covers it; so [`super::trust`] looks for its serial number on
+//! every list of its issuer beside that. Refuses what webpki cannot read: deltas, indirect
 //! lists, partitions by reason, unknown critical extensions (a list that is half understood says nothing).
 
 use core::fmt;
@@ -12,6 +13,8 @@ use rustls::pki_types::{CertificateRevocationListDer, SignatureVerificationAlgor
 use rustls::server::WebPkiClientVerifier;
 use x509_parser::asn1_rs::{Any, FromDer as _};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{ParsedExtension, X509Extension};
+use x509_parser::num_bigint::BigUint;
 use x509_parser::oid_registry as oid;
 use x509_parser::revocation_list::CertificateRevocationList;
 
@@ -34,9 +37,16 @@ pub struct Crl {
     pub(super) der: CertificateRevocationListDer<'static>,
     /// Issuer and distribution point, as encoded: of two lists with the same, the newer one counts.
     scope: Arc<[u8]>,
+    /// The issuer's name, as encoded.
+    pub(super) issuer: Arc<[u8]>,
+    /// It is published in parts, and tells of one of them alone (RFC 5280 §5.2.5).
+    pub(super) is_part: bool,
+    /// The serial numbers that it names, as encoded.
+    pub(super) serials: Arc<[Box<[u8]>]>,
     issued: i64,
+    /// `CRLNumber`, most significant byte first.
+    number: Vec<u8>,
     pub(super) until: Option<i64>,
-    entries: usize,
 }
 
 /// Says nothing about the certificates in it.
@@ -101,11 +111,22 @@ impl Crl {
         let distribution =
             tbs.extensions().iter().find(|extension| extension.oid == oid::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT);
         let scope = [issuer, distribution.map_or(&[], |extension| extension.value)].concat();
+        let is_part = match distribution.map(X509Extension::parsed_extension) {
+            None => false,
+            Some(ParsedExtension::IssuingDistributionPoint(point)) => point.distribution_point.is_some(),
+            Some(_) => return Err(unusable(&"its distribution point cannot be read")),
+        };
+        let serials = tbs.revoked_certificates.iter().map(|revoked| Box::from(revoked.raw_serial()));
+        // The strict reader asks for one.
+        let number = list.crl_number().map(BigUint::to_bytes_be).ok_or_else(|| unusable(&"it has no number"))?;
         Ok(Self {
             scope: scope.into(),
+            issuer: issuer.into(),
+            is_part,
+            serials: serials.collect(),
+            number,
             issued: tbs.this_update.timestamp(),
             until: tbs.next_update.map(|time| time.timestamp()),
-            entries: tbs.revoked_certificates.len(),
             der: owned,
         })
     }
@@ -113,7 +134,8 @@ impl Crl {
     /// Whether it may take the place of `other`: it tells of the same certificates, and is not older.
     #[must_use]
     pub fn may_follow(&self, other: &Self) -> bool {
-        self.scope == other.scope && self.issued >= other.issued
+        let number = |list: &Self| (list.number.len(), list.number.clone());
+        self.scope == other.scope && self.issued >= other.issued && number(self) >= number(other)
     }
 
     /// When it was issued, Unix seconds.
@@ -131,7 +153,7 @@ impl Crl {
     /// How many certificates it names.
     #[must_use]
     pub fn entries(&self) -> usize {
-        self.entries
+        self.serials.len()
     }
 }
 

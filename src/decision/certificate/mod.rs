@@ -10,6 +10,7 @@
 mod client_cert;
 mod crl;
 mod leaf;
+mod named;
 mod names;
 mod pem;
 mod thumbprint;

@@ -18,6 +18,7 @@ use x509_parser::extensions::{AuthorityKeyIdentifier, BasicConstraints, KeyIdent
 use x509_parser::oid_registry as oid;
 
 use super::crl::{Crl, CrlError, CrlRules};
+use super::named::{Named, Said};
 use super::{CertificateDenial, names, thumbprint};
 
 /// Roots and intermediates to verify client certificates against.
@@ -28,6 +29,8 @@ pub struct TrustBundle {
     authorities: Vec<CertificateDer<'static>>,
     intermediates: Vec<CertificateDer<'static>>,
     lists: Lists,
+    named: Named,
+    rules: Option<CrlRules>,
     /// Which bundle this is: no other one has the same, not even of the same content.
     itself: Arc<()>,
 }
@@ -120,7 +123,8 @@ impl TrustBundle {
         }
         let roots = Arc::new(roots);
         let verifier = builder(&roots).build().map_err(|_| TrustBundleError::NoRoot)?;
-        Ok(Self { verifier, roots, authorities, intermediates, lists: Lists::Unasked, itself: Arc::new(()) })
+        let (lists, named, itself) = (Lists::Unasked, Named::default(), Arc::new(()));
+        Ok(Self { verifier, roots, authorities, intermediates, lists, named, rules: None, itself })
     }
 
     /// Reads certificate revocation lists that its CAs signed: PEM, one or several, or one in DER.
@@ -173,6 +177,8 @@ impl TrustBundle {
             authorities: self.authorities.clone(),
             intermediates: self.intermediates.clone(),
             lists: if missing { Lists::Missing } else { Lists::Until(until) },
+            named: Named::of(crls),
+            rules: Some(rules),
             itself: Arc::new(()),
         })
     }
@@ -188,10 +194,30 @@ impl TrustBundle {
             .chain(chain.iter().map(|theirs| CertificateDer::from(theirs.as_slice())))
             .collect();
         let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        self.verifier
-            .verify_client_cert(&CertificateDer::from(certificate), &intermediates, time)
-            .map_err(|error| denial(&error))?;
+        let leaf = CertificateDer::from(certificate);
+        let path = |intermediates: &[CertificateDer<'_>]| {
+            self.verifier.verify_client_cert(&leaf, intermediates, time).map_err(|error| denial(&error))
+        };
+        path(&intermediates)?;
+        self.judge_by_every_list(certificate)?;
+        if self.rules.is_some_and(|rules| !rules.leaf_alone) {
+            let sound = |intermediate: &&CertificateDer<'_>| self.judge_by_every_list(intermediate).is_ok();
+            let sound: Vec<_> = intermediates.iter().filter(sound).cloned().collect();
+            if sound.len() < intermediates.len() {
+                // Which of them the path went through is not said: there must be one without those.
+                path(&sound).map_err(|_| CertificateDenial::Revoked)?;
+            }
+        }
         if matches!(self.lists, Lists::Missing) { Err(CertificateDenial::StatusUnknown) } else { Ok(()) }
+    }
+
+    fn judge_by_every_list(&self, certificate: &[u8]) -> Result<(), CertificateDenial> {
+        match self.named.judge(certificate) {
+            Said::Nothing => Ok(()),
+            Said::Revoked => Err(CertificateDenial::Revoked),
+            Said::Uncovered if self.rules.is_some_and(|rules| rules.accept_uncovered) => Ok(()),
+            Said::Uncovered => Err(CertificateDenial::StatusUnknown),
+        }
     }
 
     /// How long what [`Self::verify`] just said of a certificate without a presented chain stays so: as long as each certificate that

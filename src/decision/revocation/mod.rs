@@ -9,6 +9,7 @@ mod target;
 pub use target::{EntryId, Kind, Name, Target, Thumbprint};
 
 use crate::decision::certificate::PeerCertificate;
+use crate::decision::credential::TokenText;
 use crate::decision::denial::Denial;
 use crate::decision::token::{Confirmation, VerifiedToken};
 
@@ -80,25 +81,37 @@ impl LiveToken {
     }
 }
 
-/// Looks for the token, by all that names it, and for the certificate presented with it. `hash` is the SHA-256 of the token's text.
+/// Looks for the token, by all that names it, and for the certificate presented with it.
 ///
 /// # Errors
 /// `token_revoked`, `certificate_revoked`, `certificate_status_unknown`, `fault_revocations_stale`.
 pub fn check(
     token: VerifiedToken,
-    hash: &[u8; 32],
+    text: &TokenText<'_>,
     certificate: Option<&PeerCertificate>,
     list: &dyn Revocations,
     now: i64,
 ) -> Result<LiveToken, Revoked> {
-    check_token(&token, hash, list, now)?;
-    if let Some(certificate) = certificate {
-        check_certificate(certificate, list, &bearer(&token, now))?;
-    }
+    check_again(&token, text, certificate, list, now)?;
     if list.is_stale(now) {
         return Err(Revoked { denial: Denial::FaultRevocationsStale, entry: None });
     }
     Ok(LiveToken(token))
+}
+
+/// The same after something was waited for: what was revoked meanwhile is refused.
+///
+/// # Errors
+/// `token_revoked`, `certificate_revoked`, `certificate_status_unknown`.
+pub fn check_again(
+    token: &VerifiedToken,
+    text: &TokenText<'_>,
+    certificate: Option<&PeerCertificate>,
+    list: &dyn Revocations,
+    now: i64,
+) -> Result<(), Revoked> {
+    check_token(token, text, list, now)?;
+    certificate.map_or(Ok(()), |certificate| check_certificate(certificate, list, &bearer(token, now)))
 }
 
 fn bearer(token: &VerifiedToken, now: i64) -> Bearer {
@@ -109,28 +122,40 @@ fn bearer(token: &VerifiedToken, now: i64) -> Bearer {
 ///
 /// # Errors
 /// `token_revoked`.
-pub fn check_token(token: &VerifiedToken, hash: &[u8; 32], list: &dyn Revocations, now: i64) -> Result<(), Revoked> {
+pub fn check_token(
+    token: &VerifiedToken,
+    presented: &TokenText<'_>,
+    list: &dyn Revocations,
+    now: i64,
+) -> Result<(), Revoked> {
     let bearer = bearer(token, now);
     let issuer = token.issuer().as_bytes();
     let (certificate_key, proof_key) = match token.confirmation() {
         Confirmation::Keys { certificate, proof_key } => (certificate, proof_key),
         Confirmation::Unbound | Confirmation::Unknown => (None, None),
     };
+    // Hashed only where somebody may be found by it.
+    let signed = if list.has(Kind::TokenHash) { presented.signed_hash() } else { None };
     let names = [
         Name::new(Kind::Issuer, issuer, &[]),
         Name::new(Kind::Client, issuer, token.client().id.as_bytes()),
         Name::new(Kind::Subject, issuer, text(token.subject())),
         Name::new(Kind::Token, issuer, text(token.token_id())),
-        Name::new(Kind::TokenHash, issuer, hash),
+        Name::new(Kind::TokenHash, issuer, presented.hash()),
+        Name::new(Kind::TokenHash, issuer, signed.as_ref().map_or(&[], |hash| hash.as_slice())),
         Name::new(Kind::Session, issuer, text(token.session())),
-        Name::new(Kind::Key, issuer, text(token.key_id())),
         Name::new(Kind::ProofKey, &[], proof_key.as_ref().map_or(&[], |key| key.as_slice())),
         Name::new(Kind::Certificate, &[], certificate_key.as_ref().map_or(&[], |key| key.as_slice())),
     ];
-    if let Some(entry) = names.iter().find_map(|name| hit(list, name, &bearer)) {
-        return Err(Revoked { denial: Denial::TokenRevoked, entry: Some(entry) });
+    let by_key = || {
+        let has_any = list.has(Kind::Key);
+        let mut ids = token.key_ids().filter(|_| has_any);
+        ids.find_map(|id| hit(list, &Name::new(Kind::Key, issuer, id.as_bytes()), &bearer))
+    };
+    match names.iter().find_map(|name| hit(list, name, &bearer)).or_else(by_key) {
+        Some(entry) => Err(Revoked { denial: Denial::TokenRevoked, entry: Some(entry) }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The entry that hits a name. What is not there is not looked for.

@@ -40,24 +40,24 @@ pub(super) fn verify<'s>(token: &[u8], issuers: &'s Issuers) -> Result<(IssuedTo
     // RFC 9068 §4: exact match; an array or a prefix is not the issuer.
     let issuer = text(&jws.payload, "iss")?.ok_or(Denial::TokenClaimMissing)?;
     let issuer = issuers.find(issuer).ok_or(Denial::TokenIssuerUnknown)?;
-    let (keys, key_id) = by_issuer(&jws, &header, issuer)
+    let (keys, key) = by_issuer(&jws, &header, issuer)
         .map_err(|denial| TokenRefused { denial, issuer: Some(&issuer.rules.issuer) })?;
     let demanded = match issuer.rules.token_type {
         TokenType::AtJwt => Demanded::All,
         TokenType::LegacyJwt => Demanded::Least,
     };
-    let (rules, vouched) = (Arc::clone(&issuer.rules), Vouched::Signed { keys: Arc::clone(keys), key_id });
+    let (rules, vouched) = (Arc::clone(&issuer.rules), Vouched::Signed { keys: Arc::clone(keys), key });
     let mut token = standard::issued(rules, vouched, demanded, &jws.payload, jws.payload_bytes)?;
     token.status = status_list::reference(&jws.payload, &token.issuer.status)?;
     Ok((token, jws.payload))
 }
 
-/// What the issuer's rules and keys say: type, algorithm, signature. The keys that it was verified with, and the name of the one.
+/// What the issuer's rules and keys say: type, algorithm, signature. The keys that it was verified with, and the thumbprint of the one.
 fn by_issuer<'s>(
     jws: &Compact<'_>,
     header: &Header<'_>,
     issuer: &'s Issuer,
-) -> Result<(&'s Arc<Keyring>, Option<Arc<str>>), Denial> {
+) -> Result<(&'s Arc<Keyring>, [u8; 32]), Denial> {
     let rules = &issuer.rules;
     if !has_type(rules.token_type, header.token_type) {
         return Err(Denial::TokenTypeUnexpected);
@@ -70,8 +70,8 @@ fn by_issuer<'s>(
         return Err(Denial::TokenKeyUnknown);
     }
     let verified = candidates.find(|(_, key)| key.verifies(algorithm, jws.signing_input, &jws.signature));
-    let (key_id, _) = verified.ok_or(Denial::TokenSignatureInvalid)?;
-    Ok((keys, key_id.cloned()))
+    let (_, key) = verified.ok_or(Denial::TokenSignatureInvalid)?;
+    Ok((keys, *key.thumbprint()))
 }
 
 /// RFC 9068 §4, media type names compare without case (RFC 2045 §5.1).

@@ -145,6 +145,7 @@ fn confirmed(members: &Map, verified: &IssuedToken) -> Result<Said, Denial> {
     let contradicts = other("iss", Some(&verified.issuer.issuer))?
         || other(&verified.issuer.client_claim, Some(&verified.client.id))?
         || other("sub", verified.subject.as_deref())?
+        || other("jti", verified.token_id.as_deref())?
         || standard::date(members, "exp")?.is_some_and(|told| told != verified.expires)
         || (members.contains_key("cnf") && standard::confirmation(members)? != verified.confirmation);
     if contradicts {

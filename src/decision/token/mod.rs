@@ -163,8 +163,8 @@ enum Vouched {
     Signed {
         /// All of them.
         keys: Arc<Keyring>,
-        /// The `kid` of the one.
-        key_id: Option<Arc<str>>,
+        /// The thumbprint (RFC 7638) of the one.
+        key: [u8; 32],
     },
     /// By its answer to an introspection.
     Introspected,
@@ -329,13 +329,16 @@ impl VerifiedToken {
         self.token.session.as_deref()
     }
 
-    /// The `kid` of the key that verified it.
-    #[must_use]
-    pub fn key_id(&self) -> Option<&str> {
-        match &self.token.vouched {
-            Vouched::Signed { key_id, .. } => key_id.as_deref(),
+    /// Every `kid` of the key that verified it: an issuer may publish one key under several, and whoever has it chooses which one to name.
+    pub fn key_ids(&self) -> impl Iterator<Item = &str> {
+        let signed = match &self.token.vouched {
+            Vouched::Signed { keys, key } => Some((keys, key)),
             Vouched::Introspected => None,
-        }
+        };
+        signed
+            .into_iter()
+            .flat_map(|(keys, key)| keys.names().filter(move |(_, name)| *name == key))
+            .filter_map(|(id, _)| id)
     }
 
     /// `iat`, Unix seconds, rounded down.

@@ -175,10 +175,10 @@ impl Librarian {
         let before = self.shelf.counting(place, &uri, at);
         let before = before.as_deref().filter(stands);
         let older = |list: &StatusList| before.is_some_and(|before| !list.may_follow(before));
+        // Whoever serves an older one has not failed, and the one at hand lives no longer for it.
+        let is_older = list.as_ref().is_ok_and(&older);
         let (outcome, ending, why, list) = match list {
-            Ok(list) if older(&list) => {
-                (Listed::Refused, Ending::Neither, "it is older than the one before".to_owned(), None)
-            }
+            Ok(_) if is_older => (Listed::Refused, Ending::Neither, "it is older than the one before".to_owned(), None),
             Ok(list) => (Listed::Fetched, Ending::Good, String::new(), Some(Arc::new(list))),
             Err(Missing::NotHad(NoList { why, ending })) => (Listed::Failed, ending, why, None),
             Err(Missing::Refused(why)) => {
@@ -200,7 +200,9 @@ impl Librarian {
             } else {
                 tracing::warn!(issuer = name, why, "a status list could not be had");
             }
-            self.shelf.failed(place, &uri);
+            if !is_older {
+                self.shelf.failed(place, &uri);
+            }
             issuer.leave_alone(&uri, at);
         }
         let Fetch { waiting, again } = issuer.fetches.remove(&uri).unwrap_or_default();

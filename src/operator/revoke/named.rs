@@ -31,7 +31,8 @@ pub(in crate::operator) fn content(path: &Path) -> Result<String, Unasked> {
     Ok(String::from_utf8_lossy(token).into_owned())
 }
 
-/// The target of a token: by its id if it has one, which stays the same whatever is done to its text; else by its hash.
+/// The target of a token: by its id if it has one, which stays the same whatever is done to its text; else by its hash, a JWT
+/// by that of its text without the signature.
 pub(in crate::operator) fn of_token(token: &str, issuer: Option<String>) -> Result<Target, Unasked> {
     let claims = claims(token);
     let text = |name: &str| claims.as_ref().and_then(|claims| claims.get(name)?.as_str().map(str::to_owned));
@@ -46,10 +47,12 @@ pub(in crate::operator) fn of_token(token: &str, issuer: Option<String>) -> Resu
             return Err(unasked("error: the token does not say who issued it\n  help: write --issuer"));
         }
     };
-    Ok(match text("jti") {
-        Some(jti) => Target::Token { issuer, jti },
-        None => Target::TokenHash { issuer, sha256: hash(token.as_bytes()) },
-    })
+    if let Some(jti) = text("jti") {
+        return Ok(Target::Token { issuer, jti });
+    }
+    // Whoever holds a JWT can make another signature of an ECDSA one, so that its whole text would name no more than one of two.
+    let named = if claims.is_some() { token.rsplit_once('.').map_or(token, |(signed, _)| signed) } else { token };
+    Ok(Target::TokenHash { issuer, sha256: hash(named.as_bytes()) })
 }
 
 /// The claims of a JWT, believed: a name that is wrong revokes nothing.

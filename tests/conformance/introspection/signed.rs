@@ -61,6 +61,7 @@ fn contradicts() -> Vec<Row> {
     vec![
         told("another `iss`", "iss", json!(SECOND), inactive()),
         told("another `sub`", "sub", json!("root"), inactive()),
+        told("another `jti`, as an answer about another token has", "jti", json!("of another token"), inactive()),
         told("another client", "client_id", json!("other-robot"), inactive()),
         told("an earlier `exp`", "exp", json!(NOW + 100), inactive()),
         told("a later `exp`", "exp", json!(NOW + 291), inactive()),

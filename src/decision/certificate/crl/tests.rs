@@ -234,3 +234,63 @@ proptest! {
         survives(bundle(&[&Authority::root("root")]).read_crls(&bytes));
     }
 }
+
+/// A list of one part of the certificates, issued on this day.
+fn part(root: &Authority, uri: &str, serials: &[u64], issued: i64) -> Vec<u8> {
+    list(root, serials, |params| {
+        params.this_update = day(issued);
+        let distribution_point = CrlDistributionPoint { uris: vec![uri.to_owned()] };
+        params.issuing_distribution_point = Some(CrlIssuingDistributionPoint { distribution_point, scope: None });
+    })
+}
+
+#[test]
+fn cr_05_a_list_of_one_part_hides_no_other_and_covers_only_who_says_so() {
+    let root = Authority::root("root");
+    let at = |uris: &[&str], serial: u64| {
+        root.client(|params| {
+            params.serial_number = Some(serial.into());
+            let point = |uri: &&str| CrlDistributionPoint { uris: vec![(*uri).to_owned()] };
+            params.crl_distribution_points = uris.iter().map(point).collect();
+        })
+    };
+    let (one, two) = ("http://crl.test/1", "http://crl.test/2");
+    let says = |lists: &[Vec<u8>], certificate: &[u8]| asking(&[&root], lists, STRICT).verify(certificate, &[], NOW);
+    // The whole list names it, and a newer one of a part does not.
+    let both = [list(&root, &[7], |_| {}), part(&root, one, &[], 0)];
+    assert_eq!(says(&both, &client(&root, 7)), REVOKED);
+    assert_eq!(says(&both, &at(&[one], 7)), REVOKED);
+    assert_eq!((says(&both, &client(&root, 8)), says(&both, &at(&[one], 8))), (Ok(()), Ok(())));
+    // A part alone says nothing of a certificate that does not say of which part it is.
+    let alone = [part(&root, one, &[], 0)];
+    assert_eq!((says(&alone, &client(&root, 7)), says(&alone, &at(&[one, two], 7))), (UNKNOWN, UNKNOWN));
+    assert_eq!((says(&alone, &at(&[one], 7)), says(&alone, &at(&[two], 7))), (Ok(()), UNKNOWN));
+    let lax = CrlRules { accept_uncovered: true, ..STRICT };
+    assert_eq!(asking(&[&root], &alone, lax).verify(&client(&root, 7), &[], NOW), Ok(()));
+    // Of two parts the older one names it.
+    let parts = [part(&root, one, &[7], -1), part(&root, two, &[], 0)];
+    for certificate in [client(&root, 7), at(&[one], 7), at(&[two], 7), at(&[one, two], 7)] {
+        assert_eq!(says(&parts, &certificate), REVOKED);
+    }
+}
+
+#[test]
+fn a_list_with_an_older_number_follows_none_of_the_same_second() {
+    let root = Authority::root("root");
+    let trust = bundle(&[&root]);
+    let numbered = |number: u64, issued: i64| {
+        let der = list(&root, &[], |params| {
+            params.crl_number = number.into();
+            params.this_update = day(issued);
+        });
+        trust.read_crls(&der).unwrap().remove(0)
+    };
+    let seven = numbered(7, -1);
+    assert!(numbered(8, -1).may_follow(&seven) && numbered(7, -1).may_follow(&seven));
+    assert!(numbered(300, 0).may_follow(&seven) && !numbered(7, 0).may_follow(&numbered(300, -1)));
+    assert!(
+        !numbered(6, -1).may_follow(&seven)
+            && !numbered(6, 0).may_follow(&seven)
+            && !numbered(8, -2).may_follow(&seven)
+    );
+}
