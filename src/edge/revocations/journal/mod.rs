@@ -55,9 +55,14 @@ impl Journal {
     pub fn start(store: Store, cancelled: impl Fn(&Cancel) + Send + 'static) -> io::Result<Self> {
         let (store, shared) = (Arc::new(store), Arc::new(Shared::default()));
         let (calls, called) = sync_channel(QUEUE);
-        let late = Vec::new();
-        let scribe =
-            Scribe { store: Arc::clone(&store), shared: Arc::clone(&shared), late, cancelled: Box::new(cancelled) };
+        let (late, told_lost) = (Vec::new(), false);
+        let scribe = Scribe {
+            store: Arc::clone(&store),
+            shared: Arc::clone(&shared),
+            late,
+            told_lost,
+            cancelled: Box::new(cancelled),
+        };
         std::thread::Builder::new().name("keybound-journal".to_owned()).spawn(move || scribe.write(&called))?;
         Ok(Self { store, calls, shared })
     }
@@ -178,6 +183,8 @@ struct Scribe {
     shared: Arc<Shared>,
     /// What could not be written and is tried again.
     late: Vec<Work>,
+    /// Whether it was told that the next start would find nothing.
+    told_lost: bool,
     /// Takes cancels that were written.
     cancelled: Box<dyn Fn(&Cancel) + Send>,
 }
@@ -235,16 +242,22 @@ impl Scribe {
     }
 
     /// Says that writing fails, or that it works again; after an error the tables are opened anew.
-    fn tell(&self, written: &Result<(), NotStored>) {
+    fn tell(&mut self, written: &Result<(), NotStored>) {
         let why = written.as_ref().err().map(|NotStored(why)| why.clone());
         let failed = core::mem::replace(&mut *self.shared.failing(), why).is_some();
+        let told_lost = core::mem::replace(&mut self.told_lost, self.store.is_lost());
         match written {
             Ok(()) if failed => {
                 tracing::info!("the journal of revocations is written again: all that is in force is stored");
             }
             Ok(()) => {}
             Err(NotStored(why)) => {
-                if !failed {
+                if self.told_lost && !told_lost {
+                    tracing::error!(
+                        why,
+                        "the journal of revocations is not where a start looks for it: what is in force is not stored"
+                    );
+                } else if !failed {
                     tracing::error!(
                         why,
                         "the journal of revocations cannot be written: what is asked now is in force, and not stored"
