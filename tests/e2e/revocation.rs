@@ -1,6 +1,7 @@
 //! Revocations asked with `keybound revoke`: what is revoked is denied at the next request through Envoy, what is taken back passes.
 
 mod callers;
+mod gone;
 mod storm;
 
 use std::path::Path;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::quality::RandomState;
 
 use super::entry::{Cancel, Entry, Record};
-use crate::decision::revocation::{EntryId, Kind};
+use crate::decision::revocation::{EntryId, Kind, Target};
 use crate::edge::revocations::list::{self, RevocationList};
 use crate::telemetry::metrics::Metrics;
 
@@ -258,6 +258,13 @@ impl Book {
             Some(_) => Standing::Cancelled,
             None => Standing::Gone,
         }
+    }
+
+    /// Whether an entry is in force and names this.
+    #[must_use]
+    pub fn names(&self, id: EntryId, target: &Target) -> bool {
+        let place = self.list.place(target);
+        self.state().entries.get(&id).is_some_and(|known| known.in_force && known.place == place)
     }
 
     /// How many entries of a kind are in force.

@@ -70,16 +70,24 @@ impl Revocations {
         let store = file.map_or_else(Store::in_memory, Store::at)?;
         let book = Book::new(list, metrics);
         let (now, shown) = (clock::millis(), file.unwrap_or(Path::new("(in memory)")));
-        let mut ended = BTreeSet::new();
+        let (mut ended, mut without_room) = (BTreeSet::new(), 0_usize);
+        let mut restored = |record: &Record, bit: bool| {
+            if !book.restore(record, bit, now).is_taken() {
+                without_room = without_room.saturating_add(1);
+            }
+        };
         let entries = store.all(shown, |loaded| {
             // Whatever was taken before is taken again; what has ended meanwhile is not.
             match loaded {
                 Loaded::Entry(entry, _) if entry.has_ended(now) => drop(ended.insert(entry.id)),
                 Loaded::Cancel(cancel) if ended.contains(&cancel.entry) => {}
-                Loaded::Entry(entry, bit) => drop(book.restore(&Record::Entry(entry), bit, now)),
-                Loaded::Cancel(cancel) => drop(book.restore(&Record::Cancel(cancel), false, now)),
+                Loaded::Entry(entry, bit) => restored(&Record::Entry(entry), bit),
+                Loaded::Cancel(cancel) => restored(&Record::Cancel(cancel), false),
             }
         })?;
+        if without_room > 0 {
+            return Err(Unopened::without_room(shown, without_room));
+        }
         let (in_force, millis) = (book.len(), u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
         match file {
             Some(file) => tracing::info!(journal = %file.display(), entries, in_force, millis, "revocations"),
@@ -141,7 +149,9 @@ impl Revocations {
                 Applied::Ended | Applied::Waiting | Applied::Conflict | Applied::Full | Applied::Malformed => {}
             }
         }
-        let stored = if work.is_empty() { Ok(()) } else { self.journal.keep(work).await };
+        // What was stored before is asked for again: it counts as stored if the next start finds it.
+        let is_stored = work.is_empty() && self.journal.stands().await;
+        let stored = if is_stored { Ok(()) } else { self.journal.keep(work).await };
         (applied, stored)
     }
 
@@ -164,7 +174,7 @@ impl Revocations {
         let store = self.journal.store();
         let found = tokio::task::spawn_blocking(move || store.find(id)).await;
         let found = found.map_err(|_| NotStored("the journal cannot be read".to_owned()))??;
-        Ok(found.map(|stored| self.told(stored, true)))
+        Ok(found.map(|stored| self.told(stored, !self.journal.is_lost())))
     }
 
     /// Entries after one, in the order of their ids: of a kind, of an issuer, at most so many. The id to go on after, if there may be
@@ -186,7 +196,8 @@ impl Revocations {
         let (store, fits_too) = (self.journal.store(), fits.clone());
         let page = tokio::task::spawn_blocking(move || store.page(after, (most, LOOKED_AT), fits_too)).await;
         let (page, next) = page.map_err(|_| NotStored("the journal cannot be read".to_owned()))??;
-        let mut page: Vec<_> = page.into_iter().map(|stored| self.told(stored, true)).collect();
+        let is_stored = !self.journal.is_lost();
+        let mut page: Vec<_> = page.into_iter().map(|stored| self.told(stored, is_stored)).collect();
         for (entry, applied_at) in self.journal.all_unwritten() {
             let on_page = after.is_none_or(|after| entry.id > after) && next.is_none_or(|next| entry.id <= next);
             let known = page.iter().any(|told| told.stored.entry.id == entry.id);
@@ -243,8 +254,10 @@ impl Revocations {
     /// How many entries are in force and how they are kept, in one line.
     #[must_use]
     pub fn status(&self) -> String {
+        let why = self.journal.why().unwrap_or_default();
         let journal = match (self.journal.failing(), &self.file) {
-            (Some(entries), _) => format!("CANNOT BE WRITTEN, {entries} in force and not stored"),
+            (Some(_), _) if self.journal.is_lost() => format!("CANNOT BE WRITTEN, a restart forgets all of it: {why}"),
+            (Some(entries), _) => format!("CANNOT BE WRITTEN, {entries} in force and not stored: {why}"),
             (None, Some(_)) => "stored".to_owned(),
             (None, None) => "none, a restart forgets what the admin listener took".to_owned(),
         };

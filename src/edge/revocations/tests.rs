@@ -85,3 +85,48 @@ async fn a_first_refused_use_is_kept_and_told_over_a_restart() {
     assert!(!revocations.book().has_bitten(one.id), "it was not the first time");
     assert_eq!(revocations.find(one.id).await.unwrap().unwrap().stored.first_refused_at, first);
 }
+
+#[tokio::test]
+async fn what_was_stored_is_not_said_to_be_while_its_file_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("journal");
+    let revocations = opened(Some(&file));
+    let one = entry(1);
+    let take = async || revocations.take(&[Arc::clone(&one)], clock::millis()).await;
+    take().await.1.unwrap();
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    // Known, and asked again.
+    let (applied, stored) = take().await;
+    assert_eq!((applied.as_slice(), stored.is_err()), ([Applied::Known].as_slice(), true));
+    let told = revocations.find(one.id).await.unwrap().unwrap();
+    assert!(!told.is_stored && told.standing == book::Standing::InForce);
+    assert!(revocations.page(None, 10, None, None).await.unwrap().0.iter().all(|told| !told.is_stored));
+    let status = revocations.status();
+    assert!(status.contains("1 in force; journal: CANNOT BE WRITTEN, a restart forgets all of it: "), "{status}");
+    assert!(status.contains("move it away"), "{status}");
+    std::fs::remove_dir(&file).unwrap();
+    take().await.1.unwrap();
+    assert!(revocations.find(one.id).await.unwrap().unwrap().is_stored);
+    assert!(revocations.status().contains("journal: stored"), "{}", revocations.status());
+    revocations.close().await;
+    assert_eq!(opened(Some(&file)).book().len(), 1);
+}
+
+#[test]
+fn a_journal_that_holds_more_than_there_is_room_for_refuses_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let of = |number: u8| Entry { source: format!("ssf:s{number}"), ..entry(number).as_ref().clone() };
+    let open = |sources: u8| {
+        let file = directory.path().join(sources.to_string());
+        let work: Vec<_> = (1..=sources).map(|number| Work::Entry(Arc::new(of(number)), 1)).collect();
+        let store = Store::at(&file).unwrap();
+        store.write(&work).unwrap();
+        store.close();
+        let (list, metrics) = (Arc::new(RevocationList::new([])), Arc::new(Metrics::new().unwrap()));
+        Revocations::open(list, Some(&file), metrics).map(|revocations| revocations.book().len())
+    };
+    assert_eq!(open(64).unwrap(), 64);
+    let refused = open(66).unwrap_err().to_string();
+    assert!(refused.contains("no room for 2 of its records") && refused.contains("help: "), "{refused}");
+}

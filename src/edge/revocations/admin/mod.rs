@@ -201,18 +201,19 @@ impl Admin {
         };
         let outcomes = entries.iter().zip(&applied).map(|(entry, applied)| (Some(entry.id), applied.name()));
         let lines: Lines = outcomes.collect();
+        let ids: Vec<_> = entries.iter().map(|entry| entry.id.to_string()).collect();
         if let Some((index, applied)) = applied.iter().enumerate().find(|(_, applied)| refused(**applied)) {
             return Err(Problem::not_taken(*applied).at(is_many.then_some(index)).with_lines(lines));
         }
         if let Err(NotStored(why)) = stored {
             tracing::error!(why, "a revocation is in force and not stored");
-            let ids: Vec<_> = entries.iter().map(|entry| entry.id.to_string()).collect();
             return Err(Problem::not_stored(&ids).with_lines(lines));
         }
         let shared = self.shared(entries.iter().map(|entry| Record::Entry(entry.as_ref().clone())).collect()).await;
         let mut shown = Vec::new();
         for (place, entry) in entries.iter().enumerate() {
-            let told = self.find(entry.id).await?;
+            // It is in force, whatever can be read.
+            let told = self.find(entry.id).await.map_err(|_| Problem::not_stored(&ids).with_lines(lines.clone()))?;
             shown.extend(told.map(|told| shown_after(&told, shared.as_ref().and_then(|shared| shared.get(place)))));
         }
         let is_news = applied.contains(&Applied::New);
@@ -227,9 +228,9 @@ impl Admin {
             Some(id) => id,
             None => crate::edge::random::sixteen().map(EntryId).ok_or_else(Problem::no_random)?,
         };
-        if ask.id.is_some()
-            && let Some(known) = self.find(id).await?
-        {
+        let known = if ask.id.is_some() { self.find(id).await } else { Ok(None) };
+        let Ok(known) = known else { return self.unread(ask.entry(id, asked)?) };
+        if let Some(known) = known {
             let again = ask.entry(id, &Asked { at: known.stored.entry.asked_at, ..*asked });
             if again.is_ok_and(|again| again == *known.stored.entry) && known.stored.entry.source == ADMIN {
                 return if known.standing == Standing::InForce {
@@ -241,6 +242,19 @@ impl Admin {
             return Err(Problem::not_taken(Applied::Conflict));
         }
         Ok(Arc::new(ask.entry(id, asked)?))
+    }
+
+    /// An entry that may have been asked for before, when nobody can read whether it was: it bites all the same.
+    fn unread(&self, entry: Entry) -> Result<Arc<Entry>, Problem> {
+        let book = self.revocations.book();
+        match book.standing(entry.id) {
+            Standing::Gone => Ok(Arc::new(entry)),
+            Standing::Cancelled => Err(Problem::not_taken(Applied::Cancelled)),
+            Standing::InForce if book.names(entry.id, &entry.target) => {
+                Err(Problem::not_stored(&[entry.id.to_string()]))
+            }
+            Standing::InForce => Err(Problem::not_taken(Applied::Conflict)),
+        }
     }
 
     async fn cancel(&self, caller: &str, id: EntryId, body: &[u8]) -> Result<Answer, Problem> {

@@ -109,6 +109,29 @@ async fn asking_again_is_asking_once() {
 }
 
 #[tokio::test]
+async fn what_is_in_force_is_not_said_to_be_not_revoked_when_the_journal_cannot_be_read() {
+    let (admin, list) = api();
+    let asked = async |id: &str, sub: &str| {
+        let mut one = subject(sub);
+        one["id"] = json!(id);
+        let (status, told) = post(&admin, &one).await;
+        (status, told["in_force"].clone())
+    };
+    let taken_back = ID.replace('0', "1");
+    assert_eq!((asked(ID, "a").await.0, asked(&taken_back, "b").await.0), (201, 201));
+    ask(&admin, SOC, "DELETE", &format!("{PATH}/{taken_back}"), r#"{"reason":"found"}"#).await;
+    admin.revocations.close().await;
+    assert_eq!(ask(&admin, SOC, "GET", &format!("{PATH}/{ID}"), "").await.0, 503);
+    assert_eq!(asked(ID, "a").await, (503, json!([ID])));
+    assert_eq!((asked(ID, "c").await.0, asked(&taken_back, "b").await.0, list.len()), (409, 409, 1));
+    // News bites all the same, and is known when it is asked again.
+    let news = ID.replace('0', "2");
+    for _ in 0..2 {
+        assert_eq!((asked(&news, "d").await, list.len()), ((503, json!([news])), 2));
+    }
+}
+
+#[tokio::test]
 async fn what_is_left_out_depends_on_what_is_named() {
     let (admin, _) = api();
     let asked =

@@ -1,13 +1,13 @@
 //! The journal of revocations: what was asked outlives the process, a kill and a loss of power.
 //!
 //! One thread writes. Whoever waits for it while a write is under way shares the next one: a hundred callers wait for two writes, not
-//! for a hundred. What could not be written is told to who waits, and entries are tried again until they are written.
+//! for a hundred. What could not be written is told to who waits, and entries are tried again until they are written. While nothing is
+//! asked, it is looked each second whether the next start would find the file.
 
 pub mod store;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use store::{NotStored, Store, Work};
 const QUEUE: usize = 4_096;
 /// Calls whose work is written together.
 const TOGETHER: usize = 1_024;
-/// Between two tries to write what could not be written.
+/// Between two tries to write what could not be written, and two looks at the file.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Who writes, and what is still to be written.
@@ -36,7 +36,8 @@ pub struct Journal {
 struct Shared {
     /// Entries that bite and are not on the disk yet, with when they were applied.
     unwritten: Mutex<BTreeMap<EntryId, (Arc<Entry>, i64)>>,
-    failing: AtomicBool,
+    /// Why writing fails, if it does.
+    failing: Mutex<Option<String>>,
 }
 
 struct Call {
@@ -54,9 +55,14 @@ impl Journal {
     pub fn start(store: Store, cancelled: impl Fn(&Cancel) + Send + 'static) -> io::Result<Self> {
         let (store, shared) = (Arc::new(store), Arc::new(Shared::default()));
         let (calls, called) = sync_channel(QUEUE);
-        let late = Vec::new();
-        let scribe =
-            Scribe { store: Arc::clone(&store), shared: Arc::clone(&shared), late, cancelled: Box::new(cancelled) };
+        let (late, told_lost) = (Vec::new(), false);
+        let scribe = Scribe {
+            store: Arc::clone(&store),
+            shared: Arc::clone(&shared),
+            late,
+            told_lost,
+            cancelled: Box::new(cancelled),
+        };
         std::thread::Builder::new().name("keybound-journal".to_owned()).spawn(move || scribe.write(&called))?;
         Ok(Self { store, calls, shared })
     }
@@ -117,8 +123,25 @@ impl Journal {
     /// How many entries bite and are not on the disk yet, if writing fails.
     #[must_use]
     pub fn failing(&self) -> Option<usize> {
-        let failing = self.shared.failing.load(Ordering::Acquire);
-        failing.then(|| self.shared.unwritten().len())
+        self.shared.is_failing().then(|| self.shared.unwritten().len())
+    }
+
+    /// Why writing fails, if it does.
+    #[must_use]
+    pub fn why(&self) -> Option<String> {
+        self.shared.failing().clone()
+    }
+
+    /// Whether the next start would find nothing of all that was stored.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.store.is_lost()
+    }
+
+    /// Whether the next start finds what was stored, as far as can be seen now.
+    pub async fn stands(&self) -> bool {
+        let store = self.store();
+        tokio::task::spawn_blocking(move || store.stands()).await.unwrap_or(false)
     }
 
     fn send(&self, call: Call) -> Result<(), NotStored> {
@@ -145,6 +168,14 @@ impl Shared {
     fn unwritten(&self) -> MutexGuard<'_, BTreeMap<EntryId, (Arc<Entry>, i64)>> {
         self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn failing(&self) -> MutexGuard<'_, Option<String>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_failing(&self) -> bool {
+        self.failing().is_some()
+    }
 }
 
 struct Scribe {
@@ -152,6 +183,8 @@ struct Scribe {
     shared: Arc<Shared>,
     /// What could not be written and is tried again.
     late: Vec<Work>,
+    /// Whether it was told that the next start would find nothing.
+    told_lost: bool,
     /// Takes cancels that were written.
     cancelled: Box<dyn Fn(&Cancel) + Send>,
 }
@@ -159,15 +192,10 @@ struct Scribe {
 impl Scribe {
     fn write(mut self, calls: &Receiver<Call>) {
         loop {
-            let first = if self.has_late() {
-                match calls.recv_timeout(AGAIN) {
-                    Ok(call) => Some(call),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
-            } else {
-                let Ok(call) = calls.recv() else { return };
-                Some(call)
+            let first = match calls.recv_timeout(AGAIN) {
+                Ok(call) => Some(call),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
             };
             let together = first.into_iter().chain(calls.try_iter().take(TOGETHER));
             let (last, together): (Vec<_>, Vec<_>) = together.partition(|call| call.last);
@@ -180,17 +208,15 @@ impl Scribe {
         }
     }
 
-    fn has_late(&self) -> bool {
-        !self.late.is_empty() || !self.shared.unwritten().is_empty() && self.shared.failing.load(Ordering::Acquire)
-    }
-
     fn write_together(&mut self, calls: Vec<Call>) {
         // Entries that are waiting are here, whoever asked for them; in the order of time, cancels and notes after them.
         let entries: Vec<_> = self.shared.unwritten().values().cloned().collect();
         let entry = |(entry, at): &(Arc<Entry>, i64)| Work::Entry(Arc::clone(entry), *at);
         let others = calls.iter().flat_map(|call| &call.work).filter(|work| !matches!(work, Work::Entry(..)));
         let work: Vec<_> = entries.iter().map(entry).chain(self.late.iter().cloned()).chain(others.cloned()).collect();
-        let written = if work.is_empty() { Ok(()) } else { self.store.write(&work) };
+        // What failed is over when something can be written, be it nothing.
+        let idle = work.is_empty() && !self.shared.is_failing();
+        let written = if idle { self.store.settle() } else { self.store.write(&work) };
         let asked = calls.iter().flat_map(|call| &call.work);
         if written.is_ok() {
             self.late.clear();
@@ -216,15 +242,22 @@ impl Scribe {
     }
 
     /// Says that writing fails, or that it works again; after an error the tables are opened anew.
-    fn tell(&self, written: &Result<(), NotStored>) {
-        let failed = self.shared.failing.swap(written.is_err(), Ordering::AcqRel);
+    fn tell(&mut self, written: &Result<(), NotStored>) {
+        let why = written.as_ref().err().map(|NotStored(why)| why.clone());
+        let failed = core::mem::replace(&mut *self.shared.failing(), why).is_some();
+        let told_lost = core::mem::replace(&mut self.told_lost, self.store.is_lost());
         match written {
             Ok(()) if failed => {
                 tracing::info!("the journal of revocations is written again: all that is in force is stored");
             }
             Ok(()) => {}
             Err(NotStored(why)) => {
-                if !failed {
+                if self.told_lost && !told_lost {
+                    tracing::error!(
+                        why,
+                        "the journal of revocations is not where a start looks for it: what is in force is not stored"
+                    );
+                } else if !failed {
                     tracing::error!(
                         why,
                         "the journal of revocations cannot be written: what is asked now is in force, and not stored"

@@ -3,25 +3,27 @@
 //! Trusted: that who can write the file may revoke. Refused at the start, rather than going on with less than was revoked: a file that
 //! another process has open, of a newer format, of something else, or damaged.
 
+pub(super) mod file;
+mod format;
 pub mod held;
 
 use core::ops::Bound;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use redb::backends::{FileBackend, InMemoryBackend};
+use redb::backends::InMemoryBackend;
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
-    StorageError, TableDefinition, TableHandle as _, WriteTransaction,
+    StorageError, TableDefinition, WriteTransaction,
 };
 
 use crate::decision::revocation::EntryId;
 use crate::edge::revocations::entry::{Cancel, Entry};
+use file::{Found, JournalFile};
+use format::{DAMAGED, FORMAT, check_format, format_of, remedy};
 
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("keybound_revocations");
 const ENTRIES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("entries");
@@ -29,8 +31,6 @@ const CANCELS: TableDefinition<'_, (u128, &str), &[u8]> = TableDefinition::new("
 const APPLIED: TableDefinition<'_, u128, i64> = TableDefinition::new("applied");
 const FIRST_REFUSED: TableDefinition<'_, u128, i64> = TableDefinition::new("first_refused");
 
-/// The only row of [`ABOUT`]. A newer one means something that we cannot read.
-const FORMAT: (&str, u64) = ("format", 1);
 /// Pages of the file that are kept in memory: everything is read once, at the start.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -48,6 +48,14 @@ impl Unopened {
     #[must_use]
     pub fn unstarted(path: &Path, error: &io::Error) -> Self {
         Self { path: path.display().to_string(), why: error.to_string(), remedy: "let the process have more threads" }
+    }
+
+    /// So many of its records have no room in the book.
+    #[must_use]
+    pub fn without_room(path: &Path, records: usize) -> Self {
+        let why = format!("there is no room for {records} of its records: too many of them, or of too many sources");
+        let remedy = "run a keybound that has room for them; or, knowing that what was revoked in it is forgotten, move it away and revoke anew";
+        Self { path: path.display().to_string(), why, remedy }
     }
 }
 
@@ -86,7 +94,13 @@ type Opening = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
 /// The tables, which are opened again after an error.
 pub struct Store {
     opening: Opening,
+    /// Where the next start looks for them, unless they are in memory.
+    file: Option<Arc<JournalFile>>,
     database: RwLock<Option<Database>>,
+    /// Whether nothing can be done with the tables until they are opened again.
+    is_broken: AtomicBool,
+    /// Whether the next start would not find them.
+    is_lost: AtomicBool,
 }
 
 impl Store {
@@ -103,12 +117,17 @@ impl Store {
     /// # Errors
     /// It cannot be used.
     pub fn at(path: &Path) -> Result<Self, Unopened> {
-        let (file, before) = (path.to_owned(), AtomicBool::new(false));
-        Self::prepared(Some(path), Box::new(move || open(&file, before.swap(true, Ordering::AcqRel))))
+        Self::of(JournalFile::at(path))
     }
 
-    pub(super) fn prepared(path: Option<&Path>, opening: Opening) -> Result<Self, Unopened> {
-        let path = path.map_or_else(|| PathBuf::from("(in memory)"), Path::to_owned);
+    pub(super) fn of(file: JournalFile) -> Result<Self, Unopened> {
+        let file = Arc::new(file);
+        let opened = Arc::clone(&file);
+        Self::prepared(Some(file), Box::new(move || opened.open()))
+    }
+
+    pub(super) fn prepared(file: Option<Arc<JournalFile>>, opening: Opening) -> Result<Self, Unopened> {
+        let path = file.as_ref().map_or_else(|| PathBuf::from("(in memory)"), |file| file.path().to_owned());
         let refused = |why: String, remedy| Unopened { path: path.display().to_string(), why, remedy };
         // Damage may be met anywhere below: whoever panics over it has not opened it.
         let opened = catch_unwind(AssertUnwindSafe(|| {
@@ -117,7 +136,8 @@ impl Store {
             Ok(database)
         }));
         let database = opened.unwrap_or_else(|_| Err(refused("the file is damaged".to_owned(), DAMAGED)))?;
-        Ok(Self { opening, database: RwLock::new(Some(database)) })
+        let database = RwLock::new(Some(database));
+        Ok(Self { opening, file, database, is_broken: AtomicBool::new(false), is_lost: AtomicBool::new(false) })
     }
 
     /// Every entry and then every cancel, as they were stored; how many entries there are.
@@ -134,33 +154,86 @@ impl Store {
         Err(Unopened { path: path.display().to_string(), why, remedy: DAMAGED })
     }
 
-    /// Stores all of it, or nothing. When this returns, it is on the disk.
+    /// Stores all of it, or nothing. When this returns, it is on the disk, where the next start finds it.
     ///
     /// # Errors
     /// It is not; or it is, and the disk did not say so.
     pub fn write(&self, work: &[Work]) -> Result<(), NotStored> {
-        let written = catch_unwind(AssertUnwindSafe(|| {
-            self.read(|database| {
-                let transaction = database.begin_write()?;
-                work.iter().try_for_each(|work| write_one(&transaction, work))?;
-                Ok(transaction.commit()?)
-            })
-        }));
-        // Half of it is not there: a transaction that was not committed is none.
-        written.unwrap_or_else(|_| Err(NotStored("a defect: the journal's writer panicked".to_owned())))
+        self.settle()?;
+        self.guarded(|database| {
+            let transaction = database.begin_write()?;
+            work.iter().try_for_each(|work| write_one(&transaction, work))?;
+            Ok(transaction.commit()?)
+        })?;
+        // The file may have gone meanwhile.
+        self.settle()
     }
 
-    /// Opens the tables anew: after an error nothing else can be done with them.
+    /// Sees to it that the next start finds the tables: if their file is gone, a new one with all that they hold is made.
+    ///
+    /// # Errors
+    /// It would not find them.
+    pub fn settle(&self) -> Result<(), NotStored> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let found = file.look();
+        self.is_lost.store(found != Found::Held, Ordering::Release);
+        match found {
+            Found::Held => return Ok(()),
+            Found::Nothing => {}
+            Found::Other(what) => {
+                let why = format!("{what} is at the path of the journal: move it away, and all is written there anew");
+                return Err(NotStored(why));
+            }
+        }
+        // What cannot be read is not left out of the new one.
+        self.guarded(|database| load(database, &mut |_| {}))?;
+        let made = catch_unwind(AssertUnwindSafe(|| self.read(|database| file.anew(database))));
+        let made = made.unwrap_or_else(|_| Err(panicked()));
+        let told = |NotStored(why)| NotStored(format!("the file of the journal is gone, and none can be made: {why}"));
+        let old = self.database.write().unwrap_or_else(PoisonError::into_inner).replace(made.map_err(told)?);
+        // Nobody finds it any more, so nobody minds how it is closed.
+        drop(catch_unwind(AssertUnwindSafe(|| drop(old))));
+        self.is_lost.store(false, Ordering::Release);
+        tracing::warn!(
+            journal = %file.path().display(),
+            "the file of the journal of revocations was gone: a new one was made, with all that it held"
+        );
+        Ok(())
+    }
+
+    /// Whether the next start finds the tables, as far as can be seen now.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.file.as_ref().is_none_or(|file| file.look() == Found::Held)
+    }
+
+    /// The same, as it was at the last [`Store::settle`].
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Acquire)
+    }
+
+    /// Opens the tables anew if nothing else can be done with them after an error: those that were opened, and no others.
     ///
     /// # Errors
     /// They cannot be opened.
     pub fn reopen(&self) -> Result<(), NotStored> {
+        if !self.is_broken.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         // Its lock on the file goes with it.
         drop(database.take());
-        let opened = catch_unwind(AssertUnwindSafe(&self.opening));
-        let opened = opened.unwrap_or_else(|_| Err(DatabaseError::Storage(StorageError::PreviousIo)));
-        *database = Some(opened.map_err(|error| NotStored(error.to_string()))?);
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let opened = (self.opening)().map_err(|error| NotStored(error.to_string()))?;
+            match format_of(&opened) {
+                Ok(Some(format)) if format == FORMAT.1 => Ok(opened),
+                Ok(_) => Err(NotStored("what was the journal is none any more".to_owned())),
+                Err(error) => Err(NotStored(error.to_string())),
+            }
+        }));
+        *database = Some(opened.unwrap_or_else(|_| Err(panicked()))?);
+        self.is_broken.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -211,6 +284,15 @@ impl Store {
         drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
     }
 
+    /// Reads or writes; after an error the tables are to be opened again. Half of a transaction is none.
+    fn guarded<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, NotStored> {
+        let done = catch_unwind(AssertUnwindSafe(|| self.read(work))).unwrap_or_else(|_| Err(panicked()));
+        if done.is_err() {
+            self.is_broken.store(true, Ordering::Release);
+        }
+        done
+    }
+
     fn read<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, NotStored> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let Some(database) = database.as_ref() else { return Err(NotStored("the journal is not open".to_owned())) };
@@ -226,100 +308,14 @@ pub enum Loaded {
     Cancel(Cancel),
 }
 
-const DAMAGED: &str =
-    "bring back a copy of the file; or, knowing that what was revoked in it is forgotten, move it away and revoke anew";
+fn panicked() -> NotStored {
+    NotStored("a defect: the journal's writer panicked".to_owned())
+}
 
 fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
     builder
-}
-
-/// `again` if this process has opened it before: then it was not closed because of an error that was told.
-fn open(path: &Path, again: bool) -> Result<Database, DatabaseError> {
-    let mut options = File::options();
-    options.read(true).write(true).mode(0o600);
-    match options.clone().create_new(true).open(path) {
-        Ok(file) => {
-            let made = FileBackend::new(file).and_then(|file| builder().create_with_backend(file));
-            let database = made.inspect_err(|_| {
-                // Half of a new one would be taken for what is left of an old one.
-                if let Err(error) = std::fs::remove_file(path) {
-                    tracing::debug!(%error, "half a new journal stays");
-                }
-            })?;
-            // That there is such a file must outlive a loss of power too.
-            let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-            File::open(directory.unwrap_or(Path::new("."))).and_then(|directory| directory.sync_all())?;
-            tracing::info!(journal = %path.display(), "a new journal of revocations");
-            Ok(database)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let file = options.open(path)?;
-            if file.metadata()?.len() == 0 {
-                // redb would begin anew, and nobody would know what was lost.
-                return Err(StorageError::Corrupted("the file is empty".to_owned()).into());
-            }
-            let mut builder = builder();
-            let shown = path.display().to_string();
-            builder.set_repair_callback(move |repair| {
-                if repair.progress() <= 0.0 && !again {
-                    tracing::warn!(journal = shown, "the journal was not closed in order: it is looked through");
-                }
-            });
-            builder.create_with_backend(FileBackend::new(file)?)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn remedy(error: &DatabaseError) -> &'static str {
-    if matches!(error, DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) {
-        return "is another keybound running? Each needs a file of its own";
-    }
-    if matches!(error, DatabaseError::UpgradeRequired(_)) {
-        return "run the keybound that wrote it, or move the file away and revoke anew";
-    }
-    match error {
-        DatabaseError::Storage(StorageError::Io(error)) if error.kind() != io::ErrorKind::InvalidData => {
-            "name a file in a directory that exists, on a disk with room, that keybound may read and write"
-        }
-        DatabaseError::Storage(_) | _ => DAMAGED,
-    }
-}
-
-type Foreign = (String, &'static str);
-
-/// Whether this is a journal of ours; an empty one becomes one.
-fn check_format(database: &Database) -> Result<(), Foreign> {
-    let told = |error: redb::Error| (error.to_string(), DAMAGED);
-    let format = || -> Result<Option<u64>, redb::Error> {
-        let tables = database.begin_read()?;
-        let mut names = tables.list_tables()?;
-        let Some(any) = names.next() else { return Ok(None) };
-        if any.name() != ABOUT.name() && !names.any(|table| table.name() == ABOUT.name()) {
-            return Ok(Some(0));
-        }
-        Ok(Some(tables.open_table(ABOUT)?.get(FORMAT.0)?.map_or(0, |format| format.value())))
-    };
-    let begin = || -> Result<(), redb::Error> {
-        let transaction = database.begin_write()?;
-        transaction.open_table(ABOUT)?.insert(FORMAT.0, FORMAT.1)?;
-        transaction.open_table(ENTRIES)?;
-        transaction.open_table(CANCELS)?;
-        transaction.open_table(APPLIED)?;
-        transaction.open_table(FIRST_REFUSED)?;
-        Ok(transaction.commit()?)
-    };
-    match format().map_err(told)? {
-        None => begin().map_err(told),
-        Some(format) if format == FORMAT.1 => Ok(()),
-        Some(0) => Err(("this is no journal of revocations".to_owned(), "name a file of keybound's own")),
-        Some(format) => {
-            let what = format!("it has format {format}, and this keybound reads format {}", FORMAT.1);
-            Err((what, "run a newer keybound"))
-        }
-    }
 }
 
 fn load(database: &Database, each: &mut impl FnMut(Loaded)) -> Result<usize, redb::Error> {

@@ -7,7 +7,7 @@
 )]
 
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redb::backends::InMemoryBackend;
 use redb::{Builder, StorageBackend};
@@ -16,6 +16,8 @@ use super::store::{Loaded, Stored, Unopened};
 use super::*;
 use crate::decision::revocation::Target;
 use crate::edge::revocations::entry::ADMIN;
+
+mod path;
 
 const NOW: i64 = 1_764_000_000_123;
 
@@ -160,11 +162,24 @@ fn a_torn_file_is_refused_or_whole() {
     assert!(refused > 10 && whole >= 1, "{refused} refused, {whole} whole");
 }
 
+/// Waits until what failed is over.
+async fn written_again(journal: &Journal) {
+    let begun = std::time::Instant::now();
+    while journal.failing().is_some() {
+        assert!(begun.elapsed() < AGAIN * 20, "nothing is stored: {:?}", journal.why());
+        tokio::time::sleep(AGAIN / 20).await;
+    }
+}
+
+/// What somebody removes while something is written, once.
+type Thief = Arc<Mutex<Option<std::path::PathBuf>>>;
+
 /// A disk that is full now and then.
 #[derive(Debug)]
 struct Full {
-    disk: Arc<InMemoryBackend>,
+    disk: Arc<dyn StorageBackend>,
     left: Arc<AtomicUsize>,
+    thief: Thief,
 }
 
 impl StorageBackend for Full {
@@ -178,7 +193,13 @@ impl StorageBackend for Full {
         self.disk.set_len(len)
     }
     fn sync_data(&self) -> io::Result<()> {
+        if let Some(file) = self.thief.lock().unwrap().take() {
+            std::fs::remove_file(file)?;
+        }
         self.disk.sync_data()
+    }
+    fn close(&self) -> io::Result<()> {
+        self.disk.close()
     }
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let left = self.left.load(Ordering::Acquire);
@@ -192,10 +213,11 @@ impl StorageBackend for Full {
 
 #[tokio::test]
 async fn on_a_full_disk_entries_wait_and_cancels_do_not_count() {
-    let (disk, left) = (Arc::new(InMemoryBackend::new()), Arc::new(AtomicUsize::new(usize::MAX)));
+    let (disk, left): (Arc<dyn StorageBackend>, _) =
+        (Arc::new(InMemoryBackend::new()), Arc::new(AtomicUsize::new(usize::MAX)));
     let (disk_too, left_too) = (Arc::clone(&disk), Arc::clone(&left));
     let opening = move || {
-        let full = Full { disk: Arc::clone(&disk_too), left: Arc::clone(&left_too) };
+        let full = Full { disk: Arc::clone(&disk_too), left: Arc::clone(&left_too), thief: Thief::default() };
         Builder::new().create_with_backend(full)
     };
     let store = Store::prepared(None, Box::new(opening)).unwrap();
@@ -219,11 +241,7 @@ async fn on_a_full_disk_entries_wait_and_cancels_do_not_count() {
     assert_eq!(cancelled.load(Ordering::Acquire), 0, "nothing was taken back");
     left.store(usize::MAX, Ordering::Release);
     // Tried again without being asked.
-    let begun = std::time::Instant::now();
-    while journal.failing().is_some() {
-        assert!(begun.elapsed() < AGAIN * 20, "the disk has room, and nothing is stored");
-        tokio::time::sleep(AGAIN / 20).await;
-    }
+    written_again(&journal).await;
     let stored = |number: u32| journal.store().find(entry(number).id).unwrap();
     assert!((1..=4).all(|number| stored(number).is_some()));
     assert_eq!(stored(1).unwrap().cancel, None, "a cancel that was refused does not come true later");
