@@ -75,9 +75,14 @@ impl Revocations {
             // Whatever was taken before is taken again; what has ended meanwhile is not.
             match loaded {
                 Loaded::Entry(entry, _) if entry.has_ended(now) => drop(ended.insert(entry.id)),
-                Loaded::Cancel(cancel) if ended.contains(&cancel.entry) => {}
                 Loaded::Entry(entry, bit) => drop(book.restore(&Record::Entry(entry), bit, now)),
-                Loaded::Cancel(cancel) => drop(book.restore(&Record::Cancel(cancel), false, now)),
+                Loaded::Cancel(cancel) if ended.contains(&cancel.entry) => {}
+                Loaded::Cancel(cancel) => {
+                    let id = cancel.entry;
+                    if book.restore(&Record::Cancel(cancel), false, now) == Applied::Ended {
+                        ended.insert(id);
+                    }
+                }
             }
         })?;
         let (in_force, millis) = (book.len(), u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));

@@ -37,7 +37,7 @@ use node::{Names, Sealed};
 pub use outbox::Outbox;
 use standing::Standing;
 
-/// How long after their end entries stay in Redis: replicas' clocks may differ, and for some it may not have come.
+/// How long after their end records stay in Redis: replicas' clocks may differ, and for some it may not have come.
 const KEPT_MILLIS: i64 = 120_000;
 /// Ids with two entries that are told of; more are not.
 const CONFLICTS: usize = 10_000;
@@ -159,12 +159,13 @@ impl Revocations {
         let now = clock::millis();
         let (mut work, mut useless, mut conflicts) = (Vec::new(), Vec::new(), Vec::new());
         for record in records {
-            if let Record::Entry(entry) = &record
-                && entry.has_ended(now)
-            {
-                if entry.has_ended(now.saturating_sub(KEPT_MILLIS)) {
+            if record.has_ended(now) {
+                if record.has_ended(now.saturating_sub(KEPT_MILLIS)) {
                     let place = sealed::place_of(&record);
-                    useless.push(format!("{place}/cancel/{}", entry.source));
+                    if let Record::Entry(entry) = &record {
+                        // Its cancel need not say when it ends.
+                        useless.push(format!("{place}/cancel/{}", entry.source));
+                    }
                     useless.push(place);
                 }
                 continue;

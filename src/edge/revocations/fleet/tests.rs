@@ -23,8 +23,8 @@ fn entry(number: u8, ends: Option<i64>) -> Entry {
 }
 
 fn cancel(number: u8) -> Record {
-    let Entry { id, source, asked_at, asked_by, reason, case, .. } = entry(number, None);
-    Record::Cancel(Cancel { entry: id, source, asked_at, asked_by, reason, case })
+    let Entry { id, source, asked_at, asked_by, reason, case, expires_at, .. } = entry(number, None);
+    Record::Cancel(Cancel { entry: id, source, asked_at, asked_by, reason, case, entry_expires_at: expires_at })
 }
 
 fn opened(file: Option<&std::path::Path>) -> (Revocations, Arc<Metrics>) {
@@ -88,6 +88,40 @@ async fn what_has_ended_is_of_no_use_when_it_has_ended_for_everybody() {
         [format!("{id}/cancel/admin"), id.to_string()]
     );
     assert!(revocations.book().is_empty());
+}
+
+#[tokio::test]
+async fn a_cancel_is_kept_no_longer_than_what_it_takes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("journal");
+    let now = clock::now();
+    let of = |number: u8, end: i64| {
+        let Record::Cancel(cancel) = cancel(number) else { return cancel(number) };
+        Record::Cancel(Cancel { entry_expires_at: Some(end), ..cancel })
+    };
+    {
+        let (revocations, metrics) = opened(Some(&file));
+        let ended = vec![of(1, now - 60)];
+        assert!(revocations.receive(ended, true, &metrics).useless.is_empty(), "by other clocks it may not have");
+        let place = format!("{}/cancel/admin", EntryId([1; 16]));
+        let ended = vec![of(1, now - KEPT_MILLIS / 1_000 - 1)];
+        assert_eq!(revocations.receive(ended, true, &metrics).useless, [place]);
+        stored(&revocations).await;
+        assert!(held(&revocations, 10).await.is_empty(), "neither is taken");
+        // Both come before their entries, which never do.
+        revocations.receive(vec![of(2, now + 2), cancel(3)], true, &metrics);
+        stored(&revocations).await;
+        assert_eq!(held(&revocations, 10).await.len(), 2);
+        tokio::time::sleep(core::time::Duration::from_secs(3)).await;
+        assert_eq!(held(&revocations, 10).await, [format!("{}/cancel/admin", EntryId([3; 16]))], "one has ended");
+        assert!(revocations.receive(vec![of(2, now + 2)], true, &metrics).useless.is_empty());
+        revocations.close().await;
+    }
+    let (revocations, _) = opened(Some(&file));
+    assert!(!revocations.book().knows(&of(2, now + 2)) && revocations.book().knows(&cancel(3)));
+    stored(&revocations).await;
+    let (kept, _) = revocations.journal.store().held(&Place::Cancel(None), 10, 0).unwrap();
+    assert!(matches!(&*kept, [Record::Cancel(Cancel { entry: EntryId([3, ..]), .. })]), "{kept:?}");
 }
 
 #[tokio::test]
