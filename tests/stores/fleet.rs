@@ -9,7 +9,7 @@ use keybound::decision::revocation::{EntryId, Target};
 use keybound::edge::clock;
 use keybound::edge::keeper::FleetSupplies;
 use keybound::edge::revocations::Revocations;
-use keybound::edge::revocations::entry::{ADMIN, Entry};
+use keybound::edge::revocations::entry::{ADMIN, Entry, Record};
 use keybound::edge::revocations::fleet::Fleet;
 use keybound::edge::revocations::fleet::mac::FleetKeys;
 use keybound::edge::revocations::list::RevocationList;
@@ -23,6 +23,8 @@ use crate::redis::Redis;
 const MANY: usize = 10_000;
 /// What Redis has lost, and is told again for some seconds.
 const LOST: usize = 5_000;
+/// How long who asks waits until it is shared.
+const SHARED: Duration = Duration::from_millis(500);
 /// Where what is told stands, and who is telling.
 const ALL: &str = "{keybound:revocations}:all";
 const TELLING: &str = "{keybound:revocations}:telling";
@@ -184,6 +186,38 @@ fn entry(number: usize) -> Arc<Entry> {
         reason: "an exercise".to_owned(),
         case: None,
     })
+}
+
+#[tokio::test]
+async fn of_two_entries_with_one_id_the_one_that_stands_in_redis_is_shared_and_stays() {
+    let redis = Redis::start("one-id", &[]);
+    let (mut one, mut two) = (Replica::at(&redis), Replica::at(&redis));
+    redis.kill();
+    let of = |by: &str| Arc::new(Entry { asked_by: by.to_owned(), ..entry(1).as_ref().clone() });
+    let asked = [(&one, of("one")), (&two, of("two"))];
+    for (replica, entry) in &asked {
+        assert!(replica.revocations.take(&[Arc::clone(entry)], clock::millis()).await.1.is_ok());
+    }
+    let asked = asked.map(|(_, entry)| Record::Entry(entry.as_ref().clone()));
+    redis.start_again();
+    one.follow();
+    two.follow();
+    one.catches_up().await;
+    two.catches_up().await;
+    let stands = async || {
+        let [first, second] = [(&one, &asked[0]), (&two, &asked[1])].map(async |(replica, record)| {
+            let shared = replica.revocations.publisher().unwrap().has(core::slice::from_ref(record), SHARED).await;
+            shared[0]
+        });
+        (first.await, second.await, redis.ask_bytes(&[b"HGET", ALL.as_bytes(), entry(1).id.to_string().as_bytes()]))
+    };
+    let first = stands().await;
+    assert!(first.0 != first.1, "one of them: {} and {}", first.0, first.1);
+    // Nobody mends what another one has signed.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(stands().await == first);
+    let other = if first.0 { &two } else { &one };
+    assert!(other.metrics.text().contains("outcome=\"conflict\""), "and who does not find its own says so");
 }
 
 #[tokio::test]

@@ -144,6 +144,29 @@ async fn what_ended_while_nobody_was_here_is_neither_told_nor_kept() {
     assert_eq!(revocations.find(EntryId([1; 16])).await.unwrap().map(|told| told.is_stored), None);
 }
 
+#[test]
+fn what_stands_in_redis_is_shared_if_it_is_the_same_entry_or_any_cancel_of_it() {
+    let keys = FleetKeys::new(&[vec![7; 32]]);
+    let standing = Arc::new(Standing::new(30, OnStale::Deny, Source::silent(), clock::now));
+    let (outbox, _) = Outbox::way(Arc::default(), "keybound".to_owned(), standing);
+    let one = entry(1, None);
+    let other = Entry { asked_by: "somebody else".to_owned(), ..one.clone() };
+    let [one, other] = [one, other].map(Record::Entry);
+    let told = |asked: &Record, stands: &Record| outbox.is_told(&keys, asked, sealed::seal(&keys, "keybound", stands));
+    assert!(told(&one, &one) && !told(&one, &other), "its id is another entry's there");
+    let later = |mut cancel| {
+        if let Record::Cancel(Cancel { asked_at, .. }) = &mut cancel {
+            *asked_at += 1;
+        }
+        cancel
+    };
+    assert!(told(&cancel(1), &later(cancel(1))) && !told(&cancel(1), &cancel(2)) && !told(&cancel(1), &one));
+    assert!(!outbox.is_told(&keys, &one, None));
+    let mut forged = sealed::seal(&keys, "keybound", &one).unwrap();
+    forged.push(b' ');
+    assert!(!outbox.is_told(&keys, &one, Some(forged)));
+}
+
 #[tokio::test]
 async fn who_tells_the_fleet_waits_for_nobody_and_what_does_not_fit_is_looked_for() {
     let standing = Arc::new(Standing::new(30, OnStale::Deny, Source::silent(), clock::now));
