@@ -299,9 +299,8 @@ impl Metrics {
         self.revocations.records.add(1, &labels);
     }
 
-    /// Counts a poll for the security events of a transmitter, which answered or did not.
-    pub fn security_events_polled(&self, transmitter: &str, answered: bool) {
-        let outcome = if answered { "answered" } else { "failed" };
+    /// Counts a poll for the security events of a transmitter, and what it came to.
+    pub fn security_events_polled(&self, transmitter: &str, outcome: &'static str) {
         let labels = [KeyValue::new("outcome", outcome), KeyValue::new("transmitter", transmitter.to_owned())];
         self.revocations.polls.add(1, &labels);
     }

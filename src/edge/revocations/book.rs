@@ -39,7 +39,16 @@ struct State {
     cancels: HashMap<EntryId, Vec<u16>, RandomState>,
     sources: Vec<String>,
     /// What ends, the first first.
-    ending: BinaryHeap<Reverse<(i64, EntryId)>>,
+    ending: BinaryHeap<Reverse<(i64, EntryId, Ends)>>,
+}
+
+/// What ends of an id.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Ends {
+    /// Cancels, if their entry has not come.
+    Cancels,
+    /// The entry, and its cancels with it.
+    Entry,
 }
 
 /// What is kept of an entry: enough to know it again and to take it back. The rest is in the journal.
@@ -154,7 +163,7 @@ impl Book {
         let mut state = self.state();
         match record {
             Record::Entry(entry) => self.add(&mut state, entry, now),
-            Record::Cancel(cancel) => self.cancel(&mut state, cancel),
+            Record::Cancel(cancel) => self.cancel(&mut state, cancel, now),
         }
     }
 
@@ -177,7 +186,7 @@ impl Book {
             }
         }
         if entry.expires_at.is_some() {
-            state.ending.push(Reverse((mark.until, entry.id)));
+            state.ending.push(Reverse((mark.until, entry.id, Ends::Entry)));
         }
         if cancelled {
             return Applied::Cancelled;
@@ -187,7 +196,10 @@ impl Book {
         Applied::New
     }
 
-    fn cancel(&self, state: &mut State, cancel: &Cancel) -> Applied {
+    fn cancel(&self, state: &mut State, cancel: &Cancel, now: i64) -> Applied {
+        if cancel.has_ended(now) && !state.entries.contains_key(&cancel.entry) {
+            return Applied::Ended;
+        }
         let full = state.len() >= self.room;
         let Some(source) = state.source(&cancel.source) else { return Applied::Full };
         let known = state.entries.get_mut(&cancel.entry).filter(|known| known.source == source);
@@ -200,7 +212,12 @@ impl Book {
                 vacant.insert(vec![source]);
             }
         }
-        let Some(known) = known else { return Applied::Waiting };
+        let Some(known) = known else {
+            if let Some(end) = cancel.entry_expires_at {
+                state.ending.push(Reverse((end, cancel.entry, Ends::Cancels)));
+            }
+            return Applied::Waiting;
+        };
         known.in_force = false;
         self.list.remove_at(known.place, cancel.entry);
         Applied::New
@@ -211,10 +228,14 @@ impl Book {
         let mut state = self.state();
         let mut gone = Vec::new();
         while gone.len() < PURGED_AT_ONCE
-            && let Some(Reverse((until, id))) = state.ending.peek().copied()
+            && let Some(Reverse((until, id, ends))) = state.ending.peek().copied()
             && until <= now.div_euclid(1_000)
         {
             state.ending.pop();
+            if ends == Ends::Cancels && state.entries.contains_key(&id) {
+                // Its entry came, and ends by itself: nothing that is in force is dropped because a cancel says so.
+                continue;
+            }
             if let Some(known) = state.entries.remove(&id) {
                 self.list.remove_at(known.place, id);
             }

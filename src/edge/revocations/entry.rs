@@ -77,6 +77,9 @@ pub struct Cancel {
     /// What else is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<String>,
+    /// When what it takes back ends, and it with that, Unix seconds; absent: never.
+    #[serde(default, with = "when::some_seconds", skip_serializing_if = "Option::is_none")]
+    pub entry_expires_at: Option<i64>,
 }
 
 /// What sources bring.
@@ -139,7 +142,7 @@ impl Entry {
     /// Whether its time is over at `now`, Unix milliseconds.
     #[must_use]
     pub fn has_ended(&self, now: i64) -> bool {
-        self.expires_at.is_some_and(|end| end <= now.div_euclid(1_000))
+        is_over(self.expires_at, now)
     }
 
     /// Tells its content from any other.
@@ -159,6 +162,12 @@ impl Cancel {
     pub fn check(&self) -> Result<(), Wrong> {
         check_words(&self.source, &self.asked_by, &self.reason, self.case.as_deref())
     }
+
+    /// Whether what it takes back is over at `now`, Unix milliseconds, so that it says nothing any more.
+    #[must_use]
+    pub fn has_ended(&self, now: i64) -> bool {
+        is_over(self.entry_expires_at, now)
+    }
 }
 
 impl Record {
@@ -173,6 +182,15 @@ impl Record {
         }
     }
 
+    /// Whether its time is over at `now`, Unix milliseconds.
+    #[must_use]
+    pub fn has_ended(&self, now: i64) -> bool {
+        match self {
+            Self::Entry(entry) => entry.has_ended(now),
+            Self::Cancel(cancel) => cancel.has_ended(now),
+        }
+    }
+
     /// Which source it is of.
     #[must_use]
     pub fn source(&self) -> &str {
@@ -181,6 +199,10 @@ impl Record {
             Self::Cancel(cancel) => &cancel.source,
         }
     }
+}
+
+fn is_over(end: Option<i64>, now: i64) -> bool {
+    end.is_some_and(|end| end <= now.div_euclid(1_000))
 }
 
 /// Whether entries of this kind end with the token they name.

@@ -72,17 +72,26 @@ impl Revocations {
         let (now, shown) = (clock::millis(), file.unwrap_or(Path::new("(in memory)")));
         let (mut ended, mut without_room) = (BTreeSet::new(), 0_usize);
         let mut restored = |record: &Record, bit: bool| {
-            if !book.restore(record, bit, now).is_taken() {
+            let became = book.restore(record, bit, now);
+            if !became.is_taken() {
                 without_room = without_room.saturating_add(1);
             }
+            became
         };
         let entries = store.all(shown, |loaded| {
             // Whatever was taken before is taken again; what has ended meanwhile is not.
             match loaded {
                 Loaded::Entry(entry, _) if entry.has_ended(now) => drop(ended.insert(entry.id)),
+                Loaded::Entry(entry, bit) => {
+                    restored(&Record::Entry(entry), bit);
+                }
                 Loaded::Cancel(cancel) if ended.contains(&cancel.entry) => {}
-                Loaded::Entry(entry, bit) => restored(&Record::Entry(entry), bit),
-                Loaded::Cancel(cancel) => restored(&Record::Cancel(cancel), false),
+                Loaded::Cancel(cancel) => {
+                    let id = cancel.entry;
+                    if restored(&Record::Cancel(cancel), false) == Applied::Ended {
+                        ended.insert(id);
+                    }
+                }
             }
         })?;
         if without_room > 0 {

@@ -24,8 +24,8 @@ fn entry(number: u8) -> Arc<Entry> {
 }
 
 fn cancel(number: u8) -> Cancel {
-    let Entry { id, source, asked_at, asked_by, reason, case, .. } = entry(number).as_ref().clone();
-    Cancel { entry: id, source, asked_at, asked_by, reason, case }
+    let Entry { id, source, asked_at, asked_by, reason, case, expires_at, .. } = entry(number).as_ref().clone();
+    Cancel { entry: id, source, asked_at, asked_by, reason, case, entry_expires_at: expires_at }
 }
 
 fn opened(file: Option<&Path>) -> Revocations {

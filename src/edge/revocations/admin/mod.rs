@@ -272,6 +272,7 @@ impl Admin {
             asked_by: caller.to_owned(),
             reason,
             case,
+            entry_expires_at: told.stored.entry.expires_at,
         };
         cancel.check()?;
         let record = Record::Cancel(cancel.clone());

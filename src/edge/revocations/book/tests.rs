@@ -49,6 +49,7 @@ fn cancel(number: u8, source: &str) -> Record {
         asked_by: "soc".to_owned(),
         reason: "a mistake".to_owned(),
         case: None,
+        entry_expires_at: None,
     })
 }
 
@@ -138,6 +139,29 @@ fn what_has_ended_leaves_and_does_not_come_back() {
     assert_eq!((list.len(), book.standing(EntryId([1; 16]))), (1, Standing::Gone));
     assert_eq!(book.apply(&ending, end * 1_000), Applied::Ended);
     assert_eq!(book.state().len(), 1, "its cancel is gone too");
+}
+
+#[test]
+fn a_cancel_ends_with_what_it_takes_back_though_that_never_comes() {
+    let (list, book) = empty();
+    let end = NOW / 1_000 + 10;
+    let of = |number: u8, end: i64| match cancel(number, ADMIN) {
+        Record::Cancel(cancel) => Record::Cancel(Cancel { entry_expires_at: Some(end), ..cancel }),
+        entry @ Record::Entry(_) => entry,
+    };
+    assert_eq!(book.apply(&of(1, end), NOW), Applied::Waiting);
+    assert_eq!(book.apply(&cancel(2, ADMIN), NOW), Applied::Waiting, "of one that does not end");
+    // One comes, and ends later than its cancel thinks; another one is another source's.
+    assert_eq!(book.apply(&of(4, end), NOW), Applied::Waiting);
+    assert_eq!(book.apply(&entry(4, ADMIN, None), NOW), Applied::Cancelled);
+    assert_eq!(book.apply(&of(5, end), NOW), Applied::Waiting);
+    assert_eq!(book.apply(&entry(5, "caep:one", None), NOW), Applied::New);
+    assert_eq!(book.purge(end * 1_000 - 1), []);
+    assert_eq!(book.purge(end * 1_000), [EntryId([1; 16])]);
+    assert_eq!(book.state().cancels.len(), 3);
+    assert_eq!((list.len(), book.standing(EntryId([4; 16]))), (1, Standing::Cancelled));
+    assert_eq!(book.apply(&of(1, end), end * 1_000), Applied::Ended);
+    assert_eq!(book.state().cancels.len(), 3, "it does not come back");
 }
 
 #[test]

@@ -39,8 +39,14 @@ fn a_record_is_the_same_after_json() {
         asked_by: "soc".to_owned(),
         reason: "found again".to_owned(),
         case: None,
+        entry_expires_at: None,
     };
-    for record in [Record::Entry(full.clone()), Record::Entry(entry(2, token("a"))), Record::Cancel(cancel)] {
+    let endless = serde_json::to_string(&cancel).unwrap();
+    assert!(!endless.contains("entry_expires_at"), "as it was before there was an end");
+    let ending = Cancel { entry_expires_at: full.expires_at, ..cancel.clone() };
+    let cancels = [cancel, ending].map(Record::Cancel);
+    let entries = [full.clone(), entry(2, token("a"))].map(Record::Entry);
+    for record in entries.into_iter().chain(cancels) {
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record, "{text}");
         assert_eq!(record.check(), Ok(()), "{text}");

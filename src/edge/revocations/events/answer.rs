@@ -15,13 +15,15 @@ use crate::decision::security_event::ErrorCode;
 pub struct Answer {
     status: StatusCode,
     code: Option<ErrorCode>,
+    /// What it is refused with if it stays so.
+    at_last: Option<ErrorCode>,
     description: String,
 }
 
 impl Answer {
     /// It was taken.
     pub fn accepted() -> Self {
-        Self { status: StatusCode::ACCEPTED, code: None, description: String::new() }
+        Self { status: StatusCode::ACCEPTED, code: None, at_last: None, description: String::new() }
     }
 
     /// It is refused, and would be again.
@@ -31,12 +33,18 @@ impl Answer {
 
     /// We failed: it should be sent again.
     pub fn later(description: &str) -> Self {
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, code: None, description: description.to_owned() }
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self { status, code: None, at_last: None, description: description.to_owned() }
+    }
+
+    /// The same, for as long as it may be our fault; then it would be refused.
+    pub fn later_or(code: ErrorCode, description: &str) -> Self {
+        Self { at_last: Some(code), ..Self::later(description) }
     }
 
     pub fn too_many() -> Self {
         let description = "too many events that are refused: send it again".to_owned();
-        Self { status: StatusCode::TOO_MANY_REQUESTS, code: None, description }
+        Self { status: StatusCode::TOO_MANY_REQUESTS, code: None, at_last: None, description }
     }
 
     pub fn no_such_path() -> Self {
@@ -65,7 +73,7 @@ impl Answer {
     }
 
     fn with(status: StatusCode, code: ErrorCode, description: String) -> Self {
-        Self { status, code: Some(code), description }
+        Self { status, code: Some(code), at_last: None, description }
     }
 
     /// Whether whoever sent it could have known better, or is nobody we know.
@@ -79,6 +87,11 @@ impl Answer {
             Some(code) => Some(Err(code)),
             None => (self.status == StatusCode::ACCEPTED).then_some(Ok(())),
         }
+    }
+
+    /// What it is refused with where it could not be answered for long, if it may be refused at all.
+    pub const fn at_last(&self) -> Option<ErrorCode> {
+        self.at_last
     }
 
     /// As metrics and logs have it.

@@ -328,8 +328,11 @@ impl Receiver {
         // Its keys may have been renewed: they are fetched, and then it is judged again.
         if let (Some(rules), true, Refusal::KeyUnknown | Refusal::KeysUnavailable) = (transmitter, is_fetched, why) {
             self.wanted.ask(&keys_name(rules));
-            let answer =
-                Answer::later("the key that signed it is not known here, and is being asked for: send it again");
+            let description = "the key that signed it is not known here, and is being asked for: send it again";
+            let answer = match why.code() {
+                Some(code) => Answer::later_or(code, description),
+                None => Answer::later(description),
+            };
             return self.refused(from, transmitter, answer);
         }
         let answer = match why.code() {

@@ -36,7 +36,7 @@ revocations:
     - { name: fetched, issuer: https://fetched.test, audience: us, keys: { discovery: true }, may_revoke_for: [https://as.test] }
 ";
 
-fn receiver() -> (Receiver, Arc<RevocationList>, Arc<Metrics>) {
+pub(super) fn receiver() -> (Receiver, Arc<RevocationList>, Arc<Metrics>) {
     let config = config::parse("keybound.yaml", CONFIG).unwrap().0;
     let (list, metrics) = (Arc::new(RevocationList::new([])), Arc::new(Metrics::new().unwrap()));
     let revocations = Arc::new(Revocations::open(Arc::clone(&list), None, Arc::clone(&metrics)).unwrap());
@@ -77,6 +77,13 @@ fn signed((header, claims): &(Value, Value), key: &Ed25519KeyPair) -> String {
 
 fn set(changes: Value) -> String {
     signed(&set_of(changes), &key(1))
+}
+
+/// The same, of a key that has this `kid`.
+pub(super) fn set_as(kid: &str, changes: Value) -> String {
+    let (mut header, claims) = set_of(changes);
+    header["kid"] = json!(kid);
+    signed(&(header, claims), &key(1))
 }
 
 async fn push(receiver: &Receiver, body: String, headers: &[(header::HeaderName, &str)]) -> (u16, String) {

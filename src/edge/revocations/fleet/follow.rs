@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Fleet;
 use super::mac::FleetKeys;
+use super::marks::{self, Marked};
 use super::node::{Node, PAGE, Position, Unwritten};
 use crate::edge::clock;
 use crate::edge::redis::examine::Unusable;
@@ -25,7 +26,7 @@ const WAIT: Duration = Duration::from_secs(1);
 /// Between two looks at Redis; each reads some of the hash, and some of the journal, so that what is tampered with is found in time.
 const LOOK: Duration = Duration::from_secs(2);
 /// How long who knows nothing does not trust an epoch that has just begun: those who know something need so long to notice that it
-/// did (a wait and the longest pause), and to tell it again.
+/// did (a wait and the longest pause), and to say that they tell it again.
 const SETTLES: i64 = 4;
 /// Replicas' clocks may differ by so many seconds: an epoch began by the clock of one of them.
 const CLOCKS: i64 = 2;
@@ -68,6 +69,8 @@ struct Telling {
     lacked_any: bool,
     /// When something was lacking that nobody had expected to be.
     lacked: Option<Instant>,
+    /// What the others know of it.
+    marked: Marked,
 }
 
 /// What was asked here and is to be told.
@@ -155,15 +158,13 @@ impl Heard {
             let has_caught_up = fleet.outbox.standing.has_caught_up();
             let at_most = if has_caught_up { WAIT } else { WAIT.checked_div(4).unwrap_or(WAIT) };
             let asked_at = clock::now();
+            // Before the news: who has told all by now has told it in them.
+            let settles = !has_caught_up && settles(fleet, node, first_seen, asked_at).await?;
             let Some(news) = node.news(self.position, at_most).await? else { return Err(Broken::Forgot) };
             let useless = fleet.take(news.records, true);
             tracing::debug!(useless = useless.len(), "news were read");
             self.position = news.last;
             gap = news.has_gap;
-            // Those who know what was before this epoch need not have told it yet.
-            let settles = !has_caught_up
-                && asked_at < node.epoch.since.saturating_add(SETTLES).saturating_add(CLOCKS)
-                && first_seen.elapsed() < Duration::from_secs(SETTLES.unsigned_abs());
             if !gap && !news.is_full && !settles {
                 fleet.outbox.standing.heard(asked_at);
             }
@@ -244,17 +245,19 @@ impl Telling {
                     continue;
                 }
             };
+            if self.in_haste && !held.is_empty() {
+                self.marked.telling(fleet, node).await?;
+            }
             let places: Vec<_> = held.iter().map(super::sealed::place_of).collect();
             let found = node.at(&places).await?;
             let keys = fleet.outbox.keys.load_full();
             let good = places.iter().zip(found).map(|(place, found)| fleet.outbox.is_good(&keys, place, found));
             let lacking: Vec<_> =
                 held.into_iter().zip(good).filter(|(_, good)| !good).map(|(record, _)| Arc::new(record)).collect();
-            for lacking in lacking.chunks(TOGETHER) {
-                if !write(fleet, node, &fleet.sealed(&keys, lacking), "lost").await? {
-                    break;
-                }
-                fleet.outbox.told.notify_waiters();
+            if !tell_lost(fleet, node, &keys, &lacking).await? && self.in_haste {
+                // Not all is told before this is.
+                tokio::time::sleep(AGAIN).await;
+                continue;
             }
             if !lacking.is_empty() && !self.in_haste && self.lacked.is_none_or(|last| last.elapsed() > HASTE) {
                 // Where one is missing, more may be.
@@ -266,7 +269,10 @@ impl Telling {
                 // Redis has all that is held here, whoever wrote it.
                 fleet.outbox.standing.told();
             }
-            self.in_haste &= next.is_some();
+            if self.in_haste && next.is_none() {
+                self.marked.told(fleet, node).await?;
+                self.in_haste = false;
+            }
             self.place = next.unwrap_or_default();
             if !self.in_haste {
                 tokio::select! {
@@ -276,6 +282,28 @@ impl Telling {
             }
         }
     }
+}
+
+/// Whether those who know what was before this epoch may still have something of it to tell.
+async fn settles(fleet: &Fleet, node: &Node, first_seen: Instant, now: i64) -> Result<bool, Broken> {
+    let is_young = now < node.epoch.since.saturating_add(SETTLES).saturating_add(CLOCKS)
+        && first_seen.elapsed() < Duration::from_secs(SETTLES.unsigned_abs());
+    let settles = is_young || marks::somebody_tells(fleet, node).await?;
+    if settles {
+        fleet.outbox.standing.waits("Redis may have lost some, and the others are given time to tell them again");
+    }
+    Ok(settles)
+}
+
+/// Tells what Redis lacks; whether it took all of it.
+async fn tell_lost(fleet: &Fleet, node: &Node, keys: &FleetKeys, lacking: &[Arc<Record>]) -> Result<bool, Broken> {
+    for lacking in lacking.chunks(TOGETHER) {
+        if !write(fleet, node, &fleet.sealed(keys, lacking), "lost").await? {
+            return Ok(false);
+        }
+        fleet.outbox.told.notify_waiters();
+    }
+    Ok(true)
 }
 
 /// Looks whether Redis is what it was, and through some of what it has: what does not come as news comes so.

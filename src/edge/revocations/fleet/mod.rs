@@ -6,6 +6,7 @@
 
 mod follow;
 pub mod mac;
+mod marks;
 mod node;
 mod outbox;
 mod sealed;
@@ -27,6 +28,7 @@ use crate::decision::revocation::EntryId;
 use crate::edge::clock;
 use crate::edge::keeper::FleetSupplies;
 use crate::edge::patience::Seldom;
+use crate::edge::random;
 use crate::edge::redis::Dialer;
 use crate::telemetry::metrics::Metrics;
 use follow::Follower;
@@ -35,7 +37,7 @@ use node::{Names, Sealed};
 pub use outbox::Outbox;
 use standing::Standing;
 
-/// How long after their end entries stay in Redis: replicas' clocks may differ, and for some it may not have come.
+/// How long after their end records stay in Redis: replicas' clocks may differ, and for some it may not have come.
 const KEPT_MILLIS: i64 = 120_000;
 /// Ids with two entries that are told of; more are not.
 const CONFLICTS: usize = 10_000;
@@ -44,6 +46,8 @@ const CONFLICTS: usize = 10_000;
 pub struct Fleet {
     dialer: Dialer,
     names: Names,
+    /// The name of this process among the others, which nobody else has.
+    replica: String,
     revocations: Arc<Revocations>,
     outbox: Arc<Outbox>,
     asked: Mutex<Option<mpsc::Receiver<Arc<Record>>>>,
@@ -65,11 +69,13 @@ impl Fleet {
         let (shared, redis) = (config.revocations.shared.as_ref()?, config.redis.clone()?);
         let standing = Standing::new(shared.stale_after_seconds, shared.on_stale, heard, clock::now);
         let (outbox, asked) = Outbox::way(keys, redis.key_prefix.clone(), Arc::new(standing));
+        let replica = EntryId(random::sixteen()?).to_string();
         if !revocations.publish_to(Arc::clone(&outbox)) {
             return None;
         }
         Some(Self {
             names: Names::under(&redis.key_prefix),
+            replica,
             dialer: Dialer::new(redis),
             revocations: Arc::clone(revocations),
             outbox,
@@ -153,12 +159,13 @@ impl Revocations {
         let now = clock::millis();
         let (mut work, mut useless, mut conflicts) = (Vec::new(), Vec::new(), Vec::new());
         for record in records {
-            if let Record::Entry(entry) = &record
-                && entry.has_ended(now)
-            {
-                if entry.has_ended(now.saturating_sub(KEPT_MILLIS)) {
+            if record.has_ended(now) {
+                if record.has_ended(now.saturating_sub(KEPT_MILLIS)) {
                     let place = sealed::place_of(&record);
-                    useless.push(format!("{place}/cancel/{}", entry.source));
+                    if let Record::Entry(entry) = &record {
+                        // Its cancel need not say when it ends.
+                        useless.push(format!("{place}/cancel/{}", entry.source));
+                    }
                     useless.push(place);
                 }
                 continue;

@@ -1,7 +1,7 @@
 //! The one Redis that holds the fleet's revocations, over two connections: one waits for news, the other asks and tells.
 //!
-//! Three keys in one slot: a hash with all that counts, a stream with what is new in it, and an epoch that says since when nothing was
-//! lost. Nothing here trusts a value; what is trusted is told by [`super::sealed`].
+//! Four keys in one slot: a hash with all that counts, a stream with what is new in it, an epoch that says since when nothing was
+//! lost, and a hash of who is telling what was. Nothing here trusts a value; what is trusted is told by [`super::sealed`].
 
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ const LOOK: Duration = Duration::from_secs(2);
 pub const PAGE: usize = 256;
 /// News that Redis keeps, about: who is further behind reads everything. A record takes about 700 bytes, so 15 MB.
 const NEWS: usize = 20_000;
+/// Pages of marks that are read; there is a mark for each replica that tells, and no more unless somebody makes them.
+const MARKS: usize = 16;
 
 /// A place and what stands there.
 pub type Sealed = (Vec<u8>, Vec<u8>);
@@ -36,6 +38,7 @@ pub struct Names {
     all: String,
     news: String,
     epoch: String,
+    telling: String,
 }
 
 /// What a wait for news came to.
@@ -76,7 +79,8 @@ impl Names {
     pub fn under(prefix: &str) -> Self {
         let tag = format!("{prefix}:revocations");
         let name = |rest: &str| format!("{{{tag}}}:{rest}");
-        Self { slot: slot_of(tag.as_bytes()), all: name("all"), news: name("news"), epoch: name("epoch") }
+        let [all, news, epoch, telling] = ["all", "news", "epoch", "telling"].map(name);
+        Self { slot: slot_of(tag.as_bytes()), all, news, epoch, telling }
     }
 }
 
@@ -147,8 +151,12 @@ impl Node {
     /// # Errors
     /// [`Unusable`].
     pub async fn scan(&self, cursor: u64) -> Result<(u64, Vec<Sealed>), Unusable> {
+        self.scan_of(&self.names.all, cursor).await
+    }
+
+    async fn scan_of(&self, hash: &str, cursor: u64) -> Result<(u64, Vec<Sealed>), Unusable> {
         let mut commands = Pipeline::with_capacity(1);
-        commands.cmd("HSCAN").arg(&self.names.all).arg(cursor).arg("COUNT").arg(PAGE);
+        commands.cmd("HSCAN").arg(hash).arg(cursor).arg("COUNT").arg(PAGE);
         let answers = sent(&self.asks, &commands, 1, LOOK).await?;
         let Some([cursor, found]) = items(answers.first()) else { return Err(Unusable::Odd) };
         let cursor = bytes(cursor).and_then(|cursor| core::str::from_utf8(cursor).ok()?.parse().ok());
@@ -158,6 +166,41 @@ impl Node {
             Some((bytes(place)?.clone(), bytes(sealed)?.clone()))
         });
         Ok((cursor.ok_or(Unusable::Odd)?, pairs.collect()))
+    }
+
+    /// The marks of those who are telling.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub async fn marks(&self) -> Result<Vec<Sealed>, Unusable> {
+        let (mut cursor, mut marks) = (0, Vec::new());
+        for _ in 0..MARKS {
+            let (next, found) = self.scan_of(&self.names.telling, cursor).await?;
+            marks.extend(found);
+            if next == 0 {
+                break;
+            }
+            cursor = next;
+        }
+        Ok(marks)
+    }
+
+    /// Writes the mark of a replica.
+    ///
+    /// # Errors
+    /// [`Unwritten`].
+    pub async fn mark(&self, replica: &str, sealed: &[u8]) -> Result<(), Unwritten> {
+        let mut commands = Pipeline::with_capacity(1);
+        commands.cmd("HSET").arg(&self.names.telling).arg(replica).arg(sealed);
+        sent(&self.asks, &commands, 1, LOOK).await.map(drop).map_err(Unwritten::of)
+    }
+
+    /// Removes the marks of replicas.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub async fn unmark(&self, replicas: &[String]) -> Result<(), Unusable> {
+        self.remove_of(&self.names.telling, replicas).await
     }
 
     /// What stands at these places.
@@ -183,8 +226,12 @@ impl Node {
     /// # Errors
     /// [`Unusable`].
     pub async fn remove(&self, places: &[String]) -> Result<(), Unusable> {
+        self.remove_of(&self.names.all, places).await
+    }
+
+    async fn remove_of(&self, hash: &str, places: &[String]) -> Result<(), Unusable> {
         let mut commands = Pipeline::with_capacity(1);
-        commands.cmd("HDEL").arg(&self.names.all).arg(places);
+        commands.cmd("HDEL").arg(hash).arg(places);
         sent(&self.asks, &commands, 1, LOOK).await.map(drop)
     }
 
@@ -286,7 +333,7 @@ impl Unwritten {
 
 /// Removes what stands under our names and is of another kind: nothing could be kept there.
 async fn clear(connection: &MultiplexedConnection, names: &Names) -> Result<(), Unusable> {
-    let kinds = [(&names.all, "hash"), (&names.news, "stream"), (&names.epoch, "string")];
+    let kinds = [(&names.all, "hash"), (&names.news, "stream"), (&names.epoch, "string"), (&names.telling, "hash")];
     let mut commands = Pipeline::with_capacity(kinds.len());
     for (name, _) in kinds {
         commands.cmd("TYPE").arg(name);

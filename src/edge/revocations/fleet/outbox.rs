@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::mac::Keys;
+use super::mac::{FleetKeys, Keys};
 use super::node::Node;
 use super::sealed;
 use super::standing::Standing;
@@ -79,7 +79,8 @@ impl Outbox {
             match tokio::time::timeout_at(until, node.at(&places)).await {
                 Ok(Ok(found)) => {
                     let keys = self.keys.load();
-                    known = places.iter().zip(found).map(|(place, found)| self.is_good(&keys, place, found)).collect();
+                    known =
+                        records.iter().zip(found).map(|(record, found)| self.is_told(&keys, record, found)).collect();
                 }
                 Ok(Err(_)) | Err(_) => return known,
             }
@@ -94,8 +95,20 @@ impl Outbox {
         }
     }
 
-    /// Whether others would take what stands at a place.
-    pub(super) fn is_good(&self, keys: &super::mac::FleetKeys, place: &str, found: Option<Vec<u8>>) -> bool {
+    /// Whether others would take this record, or one that says the same, from what stands in its place. Another entry with its id may
+    /// stand there, which counts for them, and this one then does not.
+    pub(super) fn is_told(&self, keys: &FleetKeys, record: &Record, found: Option<Vec<u8>>) -> bool {
+        let read = |found: Vec<u8>| sealed::read(keys, &self.prefix, sealed::place_of(record).as_bytes(), &found).ok();
+        match (record, found.and_then(read)) {
+            (_, None) => false,
+            (Record::Entry(_), Some(found)) => found == *record,
+            // Whoever asked it, and when: it is taken back.
+            (Record::Cancel(_), Some(_)) => true,
+        }
+    }
+
+    /// Whether others would take what stands at a place, whichever record that is: two that differ would overwrite each other for ever.
+    pub(super) fn is_good(&self, keys: &FleetKeys, place: &str, found: Option<Vec<u8>>) -> bool {
         found.is_some_and(|found| sealed::read(keys, &self.prefix, place.as_bytes(), &found).is_ok())
     }
 }

@@ -101,8 +101,8 @@ mod tests {
     }
 
     fn cancel() -> Cancel {
-        let Entry { id, source, asked_at, asked_by, reason, case, .. } = entry();
-        Cancel { entry: id, source, asked_at, asked_by, reason, case }
+        let Entry { id, source, asked_at, asked_by, reason, case, expires_at, .. } = entry();
+        Cancel { entry: id, source, asked_at, asked_by, reason, case, entry_expires_at: expires_at }
     }
 
     fn both() -> [Record; 2] {

@@ -84,6 +84,16 @@ impl Standing {
         }
     }
 
+    /// Nothing was heard yet, and why, though Redis answers.
+    pub fn waits(&self, why: &str) {
+        let mut state = self.state();
+        if !state.has_caught_up && state.why.as_deref() != Some(why) {
+            state.why = Some(why.to_owned());
+            drop(state);
+            tracing::info!(why, "revocations of other replicas are waited for");
+        }
+    }
+
     /// Something stands in Redis that no key of this replica verifies.
     pub fn unverified(&self) {
         self.state().unverified = Some((self.clock)());

@@ -23,8 +23,8 @@ fn entry(number: u8, ends: Option<i64>) -> Entry {
 }
 
 fn cancel(number: u8) -> Record {
-    let Entry { id, source, asked_at, asked_by, reason, case, .. } = entry(number, None);
-    Record::Cancel(Cancel { entry: id, source, asked_at, asked_by, reason, case })
+    let Entry { id, source, asked_at, asked_by, reason, case, expires_at, .. } = entry(number, None);
+    Record::Cancel(Cancel { entry: id, source, asked_at, asked_by, reason, case, entry_expires_at: expires_at })
 }
 
 fn opened(file: Option<&std::path::Path>) -> (Revocations, Arc<Metrics>) {
@@ -91,6 +91,40 @@ async fn what_has_ended_is_of_no_use_when_it_has_ended_for_everybody() {
 }
 
 #[tokio::test]
+async fn a_cancel_is_kept_no_longer_than_what_it_takes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("journal");
+    let now = clock::now();
+    let of = |number: u8, end: i64| {
+        let Record::Cancel(cancel) = cancel(number) else { return cancel(number) };
+        Record::Cancel(Cancel { entry_expires_at: Some(end), ..cancel })
+    };
+    {
+        let (revocations, metrics) = opened(Some(&file));
+        let ended = vec![of(1, now - 60)];
+        assert!(revocations.receive(ended, true, &metrics).useless.is_empty(), "by other clocks it may not have");
+        let place = format!("{}/cancel/admin", EntryId([1; 16]));
+        let ended = vec![of(1, now - KEPT_MILLIS / 1_000 - 1)];
+        assert_eq!(revocations.receive(ended, true, &metrics).useless, [place]);
+        stored(&revocations).await;
+        assert!(held(&revocations, 10).await.is_empty(), "neither is taken");
+        // Both come before their entries, which never do.
+        revocations.receive(vec![of(2, now + 2), cancel(3)], true, &metrics);
+        stored(&revocations).await;
+        assert_eq!(held(&revocations, 10).await.len(), 2);
+        tokio::time::sleep(core::time::Duration::from_secs(3)).await;
+        assert_eq!(held(&revocations, 10).await, [format!("{}/cancel/admin", EntryId([3; 16]))], "one has ended");
+        assert!(revocations.receive(vec![of(2, now + 2)], true, &metrics).useless.is_empty());
+        revocations.close().await;
+    }
+    let (revocations, _) = opened(Some(&file));
+    assert!(!revocations.book().knows(&of(2, now + 2)) && revocations.book().knows(&cancel(3)));
+    stored(&revocations).await;
+    let (kept, _) = revocations.journal.store().held(&Place::Cancel(None), 10, 0).unwrap();
+    assert!(matches!(&*kept, [Record::Cancel(Cancel { entry: EntryId([3, ..]), .. })]), "{kept:?}");
+}
+
+#[tokio::test]
 async fn what_ended_while_nobody_was_here_is_neither_told_nor_kept() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("journal");
@@ -108,6 +142,29 @@ async fn what_ended_while_nobody_was_here_is_neither_told_nor_kept() {
     stored(&revocations).await;
     assert_eq!(held(&revocations, 10).await, [EntryId([2; 16]).to_string()]);
     assert_eq!(revocations.find(EntryId([1; 16])).await.unwrap().map(|told| told.is_stored), None);
+}
+
+#[test]
+fn what_stands_in_redis_is_shared_if_it_is_the_same_entry_or_any_cancel_of_it() {
+    let keys = FleetKeys::new(&[vec![7; 32]]);
+    let standing = Arc::new(Standing::new(30, OnStale::Deny, Source::silent(), clock::now));
+    let (outbox, _) = Outbox::way(Arc::default(), "keybound".to_owned(), standing);
+    let one = entry(1, None);
+    let other = Entry { asked_by: "somebody else".to_owned(), ..one.clone() };
+    let [one, other] = [one, other].map(Record::Entry);
+    let told = |asked: &Record, stands: &Record| outbox.is_told(&keys, asked, sealed::seal(&keys, "keybound", stands));
+    assert!(told(&one, &one) && !told(&one, &other), "its id is another entry's there");
+    let later = |mut cancel| {
+        if let Record::Cancel(Cancel { asked_at, .. }) = &mut cancel {
+            *asked_at += 1;
+        }
+        cancel
+    };
+    assert!(told(&cancel(1), &later(cancel(1))) && !told(&cancel(1), &cancel(2)) && !told(&cancel(1), &one));
+    assert!(!outbox.is_told(&keys, &one, None));
+    let mut forged = sealed::seal(&keys, "keybound", &one).unwrap();
+    forged.push(b' ');
+    assert!(!outbox.is_told(&keys, &one, Some(forged)));
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ fn entry(number: u32) -> Arc<Entry> {
 
 fn cancel(number: u32) -> Cancel {
     let Entry { id, source, asked_by, reason, .. } = entry(number).as_ref().clone();
-    Cancel { entry: id, source, asked_at: NOW, asked_by, reason, case: None }
+    Cancel { entry: id, source, asked_at: NOW, asked_by, reason, case: None, entry_expires_at: None }
 }
 
 fn work(number: u32) -> Work {

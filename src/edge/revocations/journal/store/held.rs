@@ -6,7 +6,7 @@ use redb::ReadableDatabase as _;
 
 use super::{CANCELS, ENTRIES, NotStored, Store, number, unreadable};
 use crate::decision::revocation::EntryId;
-use crate::edge::revocations::entry::{Entry, Record};
+use crate::edge::revocations::entry::{Cancel, Entry, Record};
 
 /// How far somebody has come who goes through all of it: the entries, and then the cancels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,8 +71,9 @@ impl Store {
                 // What takes back an entry that has ended says nothing any more.
                 let entry = entries.get(id)?.map(|text| serde_json::from_slice::<Entry>(text.value()));
                 let entry = entry.transpose().map_err(unreadable)?;
-                if !entry.is_some_and(|entry| entry.has_ended(now)) {
-                    found.push(Record::Cancel(serde_json::from_slice(text.value()).map_err(unreadable)?));
+                let cancel: Cancel = serde_json::from_slice(text.value()).map_err(unreadable)?;
+                if !cancel.has_ended(now) && !entry.is_some_and(|entry| entry.has_ended(now)) {
+                    found.push(Record::Cancel(cancel));
                 }
                 if looked.saturating_add(1) >= most {
                     let place = (EntryId(id.to_be_bytes()), source.to_owned());
